@@ -1,0 +1,1 @@
+"""Services: what Keepwell does for an actor, without knowing any protocol."""

@@ -1,0 +1,262 @@
+"""What every storage engine promises, and the values that cross its border.
+
+An account is one journal and the projections of it: collections, items, indexes, ledger. A `Work` is a function that
+runs inside a write transaction: it reads, checks its preconditions, and appends records; when it raises, everything
+it appended is undone and nothing else is. `AccountStore.transact` runs many works with one commit and one sync.
+
+Promises, held by `tests/storage/contract_suite.py` for every engine:
+
+1. When `transact` returns, every work whose verdict is not an error is committed and synced, or `transact` raises
+   StorageFault and none of them may be acknowledged.
+2. Works see what the works before them in the same batch did. A failed work leaves no trace.
+3. Records are numbered 1, 2, 3 … without gaps, each chained by hash to the one before.
+4. A snapshot does not change while it is open, whatever is written meanwhile.
+5. The bytes of an item are the client's bytes; content is held once by digest and stays when the item goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from keepwell.model.ledger import LedgerEntry
+from keepwell.model.names import AccountId, Digest, Home, Kind, Lineage
+from keepwell.model.record import Op, Properties, Record
+
+SPAN_START_MIN = -(1 << 62)
+SPAN_END_MAX = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An account's last record: its sequence and hash (0 and sixty-four zeros when there is none)."""
+
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection now. `id` is the sequence of the record that made it, so a name used again has another id."""
+
+    id: int
+    kind: Kind
+    name: str
+    properties: Properties
+    sequence: int
+    """Of the last change to the collection or an item of it."""
+    count: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item now. `sequence` is that of the record that last changed it; `modified` its moment."""
+
+    collection_id: int
+    name: str
+    sequence: int
+    uid: str
+    media_type: str
+    digest: Digest
+    size: int
+    created: str
+    modified: str
+    component: str
+    properties: Properties | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One name in a sync answer: the item as it is now, or None when it was removed."""
+
+    name: str
+    sequence: int
+    item: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What queries need of an item's bytes; a projection, never a source.
+
+    `span_start` and `span_end` are Unix seconds, `span_exact` says that the span alone decides a plain time range.
+    """
+
+    component: str = ""
+    span_start: int | None = None
+    span_end: int | None = None
+    span_exact: bool = False
+    search_text: str = ""
+
+
+NO_INDEX = Index()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change to append: a record without what the journal itself adds (account, sequence, moment, chain)."""
+
+    op: Op
+    by: str
+    kind: Kind | None = None
+    collection: str = ""
+    name: str = ""
+    uid: str = ""
+    media_type: str = ""
+    digest: Digest | None = None
+    size: int | None = None
+    properties: Properties | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """Items whose span overlaps [start, end); `component` narrows to one component name."""
+
+    component: str | None = None
+    start: int = SPAN_START_MIN
+    end: int = SPAN_END_MAX
+
+
+class Snapshot(Protocol):
+    """A consistent view of one account."""
+
+    def account(self) -> AccountId:
+        """Whose."""
+        ...
+
+    def lineage(self) -> Lineage:
+        """The id of this unbroken history."""
+        ...
+
+    def head(self) -> Head:
+        """The last record."""
+        ...
+
+    def ledger(self) -> dict[Kind, LedgerEntry]:
+        """Every kind that ever had a change."""
+        ...
+
+    def collections(self, home: Home | None = None) -> list[Collection]:
+        """All collections, or those of one home, by name."""
+        ...
+
+    def collection(self, home: Home, name: str) -> Collection | None:
+        """One collection."""
+        ...
+
+    def item(self, collection_id: int, name: str) -> Item | None:
+        """One item."""
+        ...
+
+    def item_with_body(self, collection_id: int, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes. Raises Damaged when the bytes do not match their digest."""
+        ...
+
+    def items(self, collection_id: int) -> Iterator[Item]:
+        """All items, by name."""
+        ...
+
+    def items_with_bodies(
+        self, collection_id: int, names: Sequence[str] | None = None
+    ) -> Iterator[tuple[Item, bytes]]:
+        """Items (all, or those of `names` that exist) with their bytes, by name. Raises Damaged."""
+        ...
+
+    def uid_holder(self, collection_id: int, uid: str) -> Item | None:
+        """The item that has this UID."""
+        ...
+
+    def changes(self, collection_id: int, after: int, limit: int) -> list[Change]:
+        """What changed after sequence `after`, at most `limit` names, oldest change first.
+
+        A name is in it when its item now differs from its item at `after`; an item that came and went since is not.
+        With `after` 0 there are no removals.
+        """
+        ...
+
+    def in_span(self, collection_id: int, query: SpanQuery) -> list[tuple[Item, bool]]:
+        """Items whose span may overlap the query's, by name, each with whether its span is exact."""
+        ...
+
+    def search_texts(self, collection_id: int, needles: Sequence[str]) -> list[tuple[str, str]]:
+        """(item name, search text) of the items whose search text has at least one of `needles` (none: all)."""
+        ...
+
+    def records(self, after: int = 0, *, collection: tuple[Home, str] | None = None) -> Iterator[Record]:
+        """The journal after sequence `after`, in order; of one collection name when asked."""
+        ...
+
+    def sequence_at(self, moment: str) -> int:
+        """The last sequence whose record's moment is not after `moment`; 0 when there is none."""
+        ...
+
+    def content(self, digest: Digest) -> bytes | None:
+        """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
+        ...
+
+
+class Transaction(Snapshot, Protocol):
+    """A snapshot that can be written to."""
+
+    def append(self, entry: Entry, body: bytes | None = None, index: Index = NO_INDEX) -> Record:
+        """Add a record and bring every projection to it; a put needs `body` unless its digest is held already.
+
+        The work decides whether a change is allowed; `append` refuses with ValueError only what cannot be done at
+        all (a put into a collection that is not there).
+        """
+        ...
+
+
+Work = Callable[[Transaction], object]
+Verdict = object
+"""What a work returned, or the exception that it raised."""
+
+
+class AccountStore(Protocol):
+    """One account's place in a storage engine."""
+
+    def reading(self) -> AbstractContextManager[Snapshot]:
+        """A snapshot; may be taken on any thread, many at once."""
+        ...
+
+    def transact(self, works: Sequence[Work]) -> list[Verdict]:
+        """Run the works in order in one transaction; one commit, one sync. Raises StorageFault."""
+        ...
+
+
+class Store(Protocol):
+    """All accounts."""
+
+    def accounts(self) -> list[AccountId]:
+        """Every account that has a place here, in order."""
+        ...
+
+    def account(self, account: AccountId) -> AccountStore:
+        """The account's place. Raises NotThere."""
+        ...
+
+    def create(self, account: AccountId, works: Sequence[Work] = ()) -> AccountStore:
+        """Make the account's place, whole or not at all, with these works done. Raises AlreadyThere."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files; may be called twice."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes outside the accounts."""
+
+    def put(self, body: bytes) -> Digest:
+        """Keep `body`; on return it survives a power cut. May be called again with the same bytes."""
+        ...
+
+    def read(self, digest: Digest) -> bytes:
+        """The bytes. Raises NotThere, or Damaged when they do not match."""
+        ...
+
+    def digests(self) -> Iterable[Digest]:
+        """All that are held."""
+        ...

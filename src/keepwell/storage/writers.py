@@ -1,0 +1,167 @@
+"""Group commit: a few threads that turn whatever waits for an account into one transaction and one sync.
+
+Each account belongs to one thread (by hash of its id), so an account has one writer in this process and the syncs of
+different accounts overlap. A thread takes everything that waits for the account that waited longest, runs it through
+`AccountStore.transact`, and settles all tickets at once. While it syncs, the next batch gathers; thus batches form
+by themselves under load and a lone writer waits for nobody.
+
+Order for one account: the order of `submit`. A ticket is settled after the sync, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar, cast
+from zlib import crc32
+
+from keepwell.model.errors import Unavailable
+from keepwell.model.names import AccountId
+from keepwell.storage.contract import Store, Transaction, Verdict
+
+Outcome = TypeVar("Outcome")
+
+BATCH_MAX = 64
+"""Works in one transaction at most: bounds how long the first of them waits for the last."""
+
+WAITING_MAX = 4096
+"""Works that may wait in one thread; beyond it callers are told to come back later."""
+
+
+class Ticket(Generic[Outcome]):
+    """A write under way: wait for it with `result()` on a thread, or `await` it on an event loop."""
+
+    __slots__ = ("_event", "_future", "_loop", "_settled", "_verdict", "_work")
+
+    def __init__(self, work: Callable[[Transaction], Outcome]) -> None:
+        """A ticket for this work, not yet submitted."""
+        self._work = work
+        self._settled = False
+        self._verdict: Verdict = None
+        self._event: threading.Event | None = None
+        self._future: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def result(self) -> Outcome:
+        """Block until the write is settled; what the work returned, or its exception raised."""
+        if not self._settled:
+            self._event = threading.Event()
+            # Settling sets `_settled` before it looks for an event, so one of the two sides sees the other.
+            while not self._settled:
+                self._event.wait(0.5)
+        return self._unwrap()
+
+    def __await__(self) -> Generator[object, None, Outcome]:
+        """Wait on the running event loop."""
+        if not self._settled:
+            self._loop = asyncio.get_running_loop()
+            self._future = self._loop.create_future()
+            if not self._settled:
+                yield from self._future
+        return self._unwrap()
+
+    def _unwrap(self) -> Outcome:
+        if isinstance(self._verdict, BaseException):
+            raise self._verdict
+        return cast(Outcome, self._verdict)
+
+    def _settle(self, verdict: Verdict) -> asyncio.AbstractEventLoop | None:
+        """Set the verdict; returns the loop that must be told, when one waits."""
+        self._verdict = verdict
+        self._settled = True
+        if self._event is not None:
+            self._event.set()
+        return self._loop
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class Writers:
+    """The writer threads of this process."""
+
+    def __init__(self, store: Store, *, threads: int = 2) -> None:
+        """Start `threads` writer threads over `store`."""
+        self._lanes = [_Lane(store, number) for number in range(threads)]
+
+    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
+        """Queue `work` for `account`; never blocks. Raises Unavailable when too many wait."""
+        ticket = Ticket(work)
+        self._lanes[crc32(account.encode()) % len(self._lanes)].add(account, ticket)
+        return ticket
+
+    def close(self) -> None:
+        """Finish what waits, then end the threads."""
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Lane:
+    """One writer thread and the works that wait for it, grouped by account in order of arrival."""
+
+    def __init__(self, store: Store, number: int) -> None:
+        self._store = store
+        self._waiting: OrderedDict[AccountId, list[Ticket[object]]] = OrderedDict()
+        self._count = 0
+        self._closing = False
+        self._condition = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"keepwell-writer-{number}", daemon=True)
+        self._thread.start()
+
+    def add(self, account: AccountId, ticket: Ticket[Outcome]) -> None:
+        with self._condition:
+            if self._closing or self._count >= WAITING_MAX:
+                raise Unavailable("too many writes wait already", retry_after_seconds=2)
+            self._waiting.setdefault(account, []).append(cast(Ticket[object], ticket))
+            self._count += 1
+            self._condition.notify()
+
+    def close(self) -> None:
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self._take()) is not None:
+            account, tickets = batch
+            _settle_all(tickets, self._verdicts(account, tickets))
+
+    def _take(self) -> tuple[AccountId, list[Ticket[object]]] | None:
+        with self._condition:
+            while not self._waiting:
+                if self._closing:
+                    return None
+                self._condition.wait()
+            account, tickets = self._waiting.popitem(last=False)
+            if len(tickets) > BATCH_MAX:
+                self._waiting[account] = tickets[BATCH_MAX:]
+                tickets = tickets[:BATCH_MAX]
+            self._count -= len(tickets)
+            return account, tickets
+
+    def _verdicts(self, account: AccountId, tickets: list[Ticket[object]]) -> list[Verdict]:
+        try:
+            return self._store.account(account).transact([ticket._work for ticket in tickets])
+        except Exception as error:  # a storage fault: the verdict of every ticket in the batch
+            return [error] * len(tickets)
+
+
+def _settle_all(tickets: list[Ticket[object]], verdicts: list[Verdict]) -> None:
+    """Settle a batch with one wake-up per event loop, not one per ticket."""
+    loops: dict[asyncio.AbstractEventLoop, list[Ticket[object]]] = {}
+    for ticket, verdict in zip(tickets, verdicts, strict=True):
+        loop = ticket._settle(verdict)
+        if loop is not None:
+            loops.setdefault(loop, []).append(ticket)
+    for loop, waiting in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_wake_all, waiting)
+
+
+def _wake_all(tickets: list[Ticket[object]]) -> None:
+    for ticket in tickets:
+        ticket._wake()
