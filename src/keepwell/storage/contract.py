@@ -81,7 +81,8 @@ class Change:
 class Index:
     """What queries need of an item's bytes; a projection, never a source.
 
-    `span_start` and `span_end` are Unix seconds, `span_exact` says that the span alone decides a plain time range.
+    The span is [`span_start`, `span_end`) in Unix seconds; an instant is one second long, so that strict comparison
+    gives RFC 4791 9.9. `span_exact` says that the span alone decides a plain time range.
     """
 
     component: str = ""

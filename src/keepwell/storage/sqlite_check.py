@@ -1,0 +1,52 @@
+"""Checking an account's file as a file: every page's checksum, and SQLite's own idea of its structure.
+
+What the pages say (chains, digests, ledger, projections) is checked above, by `services.check`.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+import apsw
+
+from keepwell.storage.sqlite_files import PAGE_OCTETS, connect
+
+_FINDINGS_MAX = 100
+
+
+def check_file(path: Path) -> list[str]:
+    """A sentence for each page whose checksum is wrong and each broken structure; empty when all is well."""
+    findings: list[str] = []
+    try:
+        with closing(connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            findings += _bad_pages(connection, path)
+            findings += _broken_structures(connection, path)
+    except apsw.Error as error:
+        findings = [*_bad_pages_alone(path), f"{path.name}: SQLite cannot read it: {error}"]
+    return findings
+
+
+def _bad_pages(connection: apsw.Connection, path: Path) -> list[str]:
+    findings = []
+    with path.open("rb") as file:
+        number = 0
+        while page := file.read(PAGE_OCTETS):
+            number += 1
+            if connection.execute("SELECT verify_checksum(?)", (page,)).get != 1:
+                findings.append(f"{path.name}: page {number} (byte {(number - 1) * PAGE_OCTETS}) is not what was written")
+    return findings
+
+
+def _bad_pages_alone(path: Path) -> list[str]:
+    """The same for a file that SQLite cannot open: the check function comes with any connection of the VFS."""
+    with closing(apsw.Connection(":memory:", vfs="cksmvfs")) as scratch:
+        return _bad_pages(scratch, path)
+
+
+def _broken_structures(connection: apsw.Connection, path: Path) -> list[str]:
+    rows = connection.execute(f"PRAGMA integrity_check({_FINDINGS_MAX})").fetchall()
+    messages = [cast(str, row[0]) for row in rows]
+    return [f"{path.name}: {message}" for message in messages if message != "ok"]

@@ -1,0 +1,110 @@
+"""How an account's SQLite file is opened, laid out, and refused.
+
+Every connection goes through SQLite's checksum VFS (eight bytes of each page prove the page, so a flipped bit in any
+page is found when the page is read), WAL mode and `synchronous=FULL`: a commit is synced before it returns.
+
+Refused at start: SQLite 3.7.0 to 3.51.2, whose WAL-reset bug can corrupt a database
+(https://sqlite.org/wal.html#walresetbug); a file of a newer format than this program knows.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import apsw.sqlite_extra
+
+from keepwell.model.errors import CannotStart
+
+FORMAT_VERSION = 1
+PAGE_OCTETS = 4096
+CHECKSUM_OCTETS = 8
+CACHE_KIB = 1024
+"""Page cache of one connection: accounts are many, and the system's own cache lies under it."""
+
+BUSY_MILLISECONDS = 10_000
+"""How long a commit waits for another process (a command line beside the server) that writes to the same account."""
+
+_FIRST_AFFECTED = (3, 7, 0)
+_FIRST_MENDED = (3, 51, 3)
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- The data: everything below it can be rebuilt from the journal and the content.
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL, op TEXT NOT NULL, kind TEXT,
+    collection TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, media_type TEXT NOT NULL,
+    digest BLOB, size INTEGER, properties TEXT, lineage TEXT NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL
+);
+CREATE INDEX journal_by_name ON journal (collection, name);
+-- `body` is NULL when the bytes are in the blob store; `search_text` is a projection of the body.
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, search_text TEXT NOT NULL, body BLOB
+);
+
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY, home TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, properties TEXT NOT NULL,
+    seq INTEGER NOT NULL, count INTEGER NOT NULL, octets INTEGER NOT NULL, UNIQUE (home, name)
+);
+-- A removed item stays as a row without digest: the tombstone that a sync answer needs.
+CREATE TABLE items (
+    collection_id INTEGER NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, born INTEGER NOT NULL,
+    uid TEXT NOT NULL, media_type TEXT NOT NULL, digest BLOB, size INTEGER NOT NULL, content_id INTEGER,
+    created TEXT NOT NULL, modified TEXT NOT NULL, component TEXT NOT NULL,
+    span_start INTEGER, span_end INTEGER, span_exact INTEGER NOT NULL, properties TEXT,
+    PRIMARY KEY (collection_id, name)
+) WITHOUT ROWID;
+CREATE INDEX items_by_seq ON items (collection_id, seq);
+CREATE INDEX items_by_uid ON items (collection_id, uid) WHERE uid <> '' AND digest IS NOT NULL;
+CREATE INDEX items_by_span ON items (collection_id, span_end, span_start) WHERE span_end IS NOT NULL;
+CREATE TABLE ledger (
+    kind TEXT PRIMARY KEY, seq INTEGER NOT NULL, count INTEGER NOT NULL, set_hash TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+def require_sound_sqlite() -> None:
+    """Refuse an SQLite with the WAL-reset bug, and bring in the checksum VFS. Raises CannotStart."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if _FIRST_AFFECTED <= version < _FIRST_MENDED:
+        raise CannotStart(
+            f"this apsw brings SQLite {apsw.sqlite_lib_version()}, which can corrupt a database in WAL mode",
+            hint="Install apsw 3.51.3 or newer: pip install --upgrade apsw",
+        )
+    if "cksmvfs" not in apsw.vfs_names():
+        with closing(apsw.Connection(":memory:")) as scratch:
+            apsw.sqlite_extra.load(scratch, "cksumvfs")
+
+
+def connect(path: Path, *, create: bool = False) -> apsw.Connection:
+    """Open an account's file. Raises apsw errors, and CannotStart for a newer format."""
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    connection = apsw.Connection(str(path), flags=flags, vfs="cksmvfs", statementcachesize=64)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    if create:
+        _lay_out(connection)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{CACHE_KIB}", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    _check_format(connection, path)
+    return connection
+
+
+def _lay_out(connection: apsw.Connection) -> None:
+    connection.reserve_bytes(reserve=CHECKSUM_OCTETS)
+    connection.execute(f"PRAGMA page_size={PAGE_OCTETS}").fetchall()
+    connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    connection.execute("BEGIN").fetchall()
+    connection.execute(SCHEMA).fetchall()
+    connection.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT_VERSION),))
+    connection.execute("COMMIT").fetchall()
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    found = connection.execute("SELECT value FROM meta WHERE key = 'format'").get
+    if not isinstance(found, str) or int(found) > FORMAT_VERSION:
+        raise CannotStart(
+            f"{path} has format {found}; this Keepwell knows up to {FORMAT_VERSION}",
+            hint="A newer Keepwell wrote it. Start that version, or a newer one.",
+        )

@@ -1,0 +1,58 @@
+"""Making an account's projections anew from its journal and content, in one transaction.
+
+A crash before the commit leaves the old projections; the journal and the content are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import apsw
+
+from keepwell.ground.clock import SystemClock
+from keepwell.model.errors import Damaged
+from keepwell.model.names import HOME_OF, AccountId, Home
+from keepwell.model.record import Op, Record
+from keepwell.storage.contract import NO_INDEX, BlobStore, Index
+from keepwell.storage.sqlite_snapshot import SqliteSnapshot
+from keepwell.storage.sqlite_transaction import SqliteTransaction
+
+Indexer = Callable[[Home, bytes], Index]
+"""The index of an item's bytes in a home: formats are not known here."""
+
+
+def rebuild_projections(
+    connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer
+) -> None:
+    """Empty the projections and project every record again. Raises Damaged when content is missing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in ("items", "collections", "ledger"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 (names from the line above)
+        transaction = SqliteTransaction(connection, account, blobs, SystemClock())
+        records = list(SqliteSnapshot(connection, account, blobs).records())
+        for record in records:
+            _project(transaction, connection, record, indexer)
+        transaction.flush()
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _project(
+    transaction: SqliteTransaction, connection: apsw.Connection, record: Record, indexer: Indexer
+) -> None:
+    facts = record.facts
+    if facts.op is not Op.PUT or facts.digest is None or facts.kind is None:
+        transaction.project(record, None, NO_INDEX)
+        return
+    row = connection.execute(
+        "SELECT id FROM content WHERE digest = ?", (bytes.fromhex(facts.digest),)
+    ).fetchone()
+    body = transaction.content(facts.digest)
+    if row is None or body is None:
+        raise Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")
+    index = indexer(HOME_OF[facts.kind], body)
+    connection.execute("UPDATE content SET search_text = ? WHERE id = ?", (index.search_text, row[0]))
+    transaction.project(record, row[0], index)
