@@ -48,7 +48,12 @@ class Forbidden(Refused):
 
 
 class NotSignedIn(Refused):
-    """No valid credential came with the request."""
+    """No valid credential came with the request; the answer is held back by `delay_seconds`."""
+
+    def __init__(self, message: str, *, hint: str = "", delay_seconds: float = 0.0) -> None:
+        """Keep how long to hold the answer back."""
+        super().__init__(message, hint=hint)
+        self.delay_seconds = delay_seconds
 
 
 class AlreadyThere(Refused):

@@ -130,7 +130,7 @@ class Library:
     def copy(
         self, actor: Actor, source: Place, target: Place, *, overwrite: bool, conditions: Conditions = UNCONDITIONAL
     ) -> Ticket[Kept]:
-        """Copy an item with its properties (RFC 4918 9.8). AlreadyThere when the target is and may not be overwritten."""
+        """Copy an item with its properties (RFC 4918 9.8); AlreadyThere without leave to overwrite."""
         return self._transfer(actor, source, target, overwrite=overwrite, conditions=conditions, keep_source=True)
 
     def move(
@@ -184,7 +184,7 @@ class Library:
     def copy_collection(
         self, actor: Actor, source: Place, target: Place, *, overwrite: bool, shallow: bool = False
     ) -> Ticket[bool]:
-        """Copy a collection with everything in it (`shallow`: without) within one account; True when the target is new."""
+        """Copy a collection with what is in it (`shallow`: without) in one account; True when the target is new."""
         return self._transfer_collection(actor, source, target, overwrite=overwrite, shallow=shallow, keep_source=True)
 
     def move_collection(self, actor: Actor, source: Place, target: Place, *, overwrite: bool) -> Ticket[bool]:

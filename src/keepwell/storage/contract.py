@@ -222,6 +222,10 @@ class AccountStore(Protocol):
         """A snapshot; may be taken on any thread, many at once."""
         ...
 
+    def version(self) -> int:
+        """A number that is another one after every commit, by whatever process; a few microseconds."""
+        ...
+
     def transact(self, works: Sequence[Work]) -> list[Verdict]:
         """Run the works in order in one transaction; one commit, one sync. Raises StorageFault."""
         ...

@@ -370,6 +370,10 @@ class MemoryAccount:
         """A snapshot; may be taken on any thread, many at once."""
         yield MemorySnapshot(self._state)
 
+    def version(self) -> int:
+        """A number that is another one after every commit."""
+        return len(self._state.journal)
+
     def transact(self, works: Sequence[Work]) -> list[Verdict]:
         """Run the works in order; what they came to is put in place at once."""
         with self._lock:

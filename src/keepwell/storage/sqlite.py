@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
+from typing import cast
 
 import apsw
 
@@ -26,7 +27,7 @@ from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder, sync_file, sync_folder
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, NotThere, StorageFault, Unavailable
-from keepwell.model.names import AccountId, Lineage
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
 from keepwell.model.record import check_link
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.contract import BlobStore, Snapshot, Verdict, Work
@@ -89,6 +90,8 @@ class SqliteAccount:
         self._clock = clock
         self._write_lock = threading.Lock()
         self._writer: apsw.Connection | None = None
+        self._watch_lock = threading.Lock()
+        self._watcher: apsw.Connection | None = None
         self._idle: list[apsw.Connection] = []
         self._proven = False
         self._closed = False
@@ -96,6 +99,14 @@ class SqliteAccount:
     def reading(self) -> _Reading:
         """A snapshot; may be taken on any thread, many at once."""
         return _Reading(self)
+
+    def version(self) -> int:
+        """A number that is another one after every commit, by whatever process; a few microseconds."""
+        with self._watch_lock:
+            if self._watcher is None:
+                # `data_version` moves when another connection commits: this one never writes.
+                self._watcher = connect(self._path)
+            return cast(int, self._watcher.execute("PRAGMA data_version").get)
 
     def transact(self, works: Sequence[Work]) -> list[Verdict]:
         """Run the works in order in one transaction; one commit, one sync. Raises StorageFault, Unavailable."""
@@ -142,13 +153,16 @@ class SqliteAccount:
         self._closed = True
         with self._write_lock:
             self._abandon_writer()
+        with self._watch_lock:
+            if self._watcher is not None:
+                self._watcher.close(True)
+                self._watcher = None
         while self._idle:
             self._idle.pop().close()
 
     def _writing(self) -> apsw.Connection:
         if self._writer is None:
-            self._writer = connect(self._path)
-            self._prove_tail(self._writer)
+            self._writer = self._connect()
         return self._writer
 
     def _abandon_writer(self) -> None:
@@ -162,10 +176,18 @@ class SqliteAccount:
         except IndexError:
             pass
         try:
-            connection = connect(self._path)
-            self._prove_tail(connection)
+            return self._connect()
         except apsw.Error as error:
             raise _fault(self.account, "open", error) from error
+
+    def _connect(self) -> apsw.Connection:
+        """A connection to a file whose tail was proven. Raises Damaged and apsw errors."""
+        connection = connect(self._path)
+        try:
+            self._prove_tail(connection)
+        except BaseException:
+            connection.close(True)
+            raise
         return connection
 
     def _give_back(self, connection: apsw.Connection) -> None:
@@ -271,6 +293,8 @@ class SqliteStore:
     def _remember(self, account: AccountId, opened: SqliteAccount) -> SqliteAccount:
         with self._lock:
             known = self._open.setdefault(account, opened)
+            if SYSTEM_ACCOUNT in self._open:
+                self._open.move_to_end(SYSTEM_ACCOUNT)  # every request asks for its version
             if len(self._open) > OPEN_ACCOUNTS_MAX:
                 self._closing.put(self._open.popitem(last=False)[1])
                 self._start_closer()

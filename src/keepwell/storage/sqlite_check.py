@@ -36,7 +36,8 @@ def _bad_pages(connection: apsw.Connection, path: Path) -> list[str]:
         while page := file.read(PAGE_OCTETS):
             number += 1
             if connection.execute("SELECT verify_checksum(?)", (page,)).get != 1:
-                findings.append(f"{path.name}: page {number} (byte {(number - 1) * PAGE_OCTETS}) is not what was written")
+                offset = (number - 1) * PAGE_OCTETS
+                findings.append(f"{path.name}: page {number} (from byte {offset}) is not what was written")
     return findings
 
 

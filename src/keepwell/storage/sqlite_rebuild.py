@@ -28,7 +28,7 @@ def rebuild_projections(
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in ("items", "collections", "ledger"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608 (names from the line above)
+            connection.execute(f"DELETE FROM {table}")
         transaction = SqliteTransaction(connection, account, blobs, SystemClock())
         records = list(SqliteSnapshot(connection, account, blobs).records())
         for record in records:

@@ -226,7 +226,7 @@ class SqliteSnapshot:
             " WHERE c.id = ?1 AND j.name = ?2 AND j.seq > ?1 AND j.seq <= ?3 ORDER BY j.seq DESC LIMIT 1",
             (collection_id, name, at),
         ).get
-        return op == Op.PUT
+        return cast(str, op) == Op.PUT
 
     def in_span(self, collection_id: int, query: SpanQuery) -> list[tuple[Item, bool]]:
         """Items whose span may overlap the query's, by name, each with whether its span is exact."""

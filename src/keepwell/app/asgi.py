@@ -1,0 +1,140 @@
+"""The ASGI application of a worker process: the DAV face and the people's pages under one roof.
+
+What it does itself: believe a trusted proxy's X-Forwarded-For and X-Forwarded-Proto (from nobody else), write the
+request log, and open and close the data folder with the server's life span.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import cast
+
+from keepwell.app.config import WORKER_VARIABLE, Network, ServeOptions, parse_networks, parse_options
+from keepwell.app.request_log import RequestLog
+from keepwell.app.wiring import Keepwell, open_keepwell
+from keepwell.dav.app import DavApp
+from keepwell.ground.clock import render_moment
+from keepwell.storage.family import join
+from keepwell.web.app import web_app
+
+Scope = dict[str, object]
+Message = dict[str, object]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Face = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DAV_PREFIXES = ("/dav/", "/.well-known/ca")
+
+
+class Application:
+    """One worker's application. Invariant: requests are answered only between startup and shutdown."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        """For these options; the data folder is opened at startup."""
+        self._options = options
+        self._proxies = parse_networks(options.trusted_proxies)
+        self._resources = ExitStack()
+        self._keepwell: Keepwell | None = None
+        self._log: RequestLog | None = None
+        self._dav: Face = _not_ready
+        self._web: Face = _not_ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request, or follow the server's life span."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def open(self) -> None:
+        """Open the data folder and the faces. Raises CannotStart."""
+        family = join(self._options.data, self._options.family)
+        self._resources.callback(family.release)
+        keepwell = self._resources.enter_context(open_keepwell(self._options.data))
+        keepwell.access_log.start()
+        self._keepwell = keepwell
+        if self._options.log_requests:
+            self._log = RequestLog()
+            self._resources.callback(self._log.close)
+        self._dav = DavApp(keepwell.library, keepwell.directory, keepwell.sign_in)
+        self._web = cast(Face, web_app())
+
+    def close(self) -> None:
+        """Finish what was begun and let go of the data folder."""
+        self._resources.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.open()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._proxies:
+            _believe_proxy(scope, self._proxies)
+        path = cast(str, scope["path"])
+        face = self._dav if path.startswith(_DAV_PREFIXES) or path == "/dav" else self._web
+        if self._log is None or self._keepwell is None:
+            await face(scope, receive, send)
+            return
+        clock = self._keepwell.clock
+        start, status = clock.monotonic(), 0
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = cast(int, message["status"])
+            await send(message)
+
+        try:
+            await face(scope, receive, noting_send)
+        finally:
+            client = cast("tuple[str, int] | None", scope.get("client"))
+            address = client[0] if client else ""
+            elapsed = (clock.monotonic() - start) * 1000
+            self._log.note(render_moment(clock.now()), address, cast(str, scope["method"]), path, status, elapsed)
+
+
+async def _not_ready(_scope: Scope, _receive: Receive, send: Send) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"retry-after", b"1")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Keepwell is starting\n"})
+
+
+def _believe_proxy(scope: Scope, proxies: tuple[Network, ...]) -> None:
+    """Take client and scheme from X-Forwarded-*, when the peer is a trusted proxy."""
+    client = cast("tuple[str, int] | None", scope.get("client"))
+    if not client or not _within(client[0], proxies):
+        return
+    for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+        if name == b"x-forwarded-for":
+            scope["client"] = (_nearest_stranger(value.decode("latin-1"), proxies), 0)
+        elif name == b"x-forwarded-proto" and value in {b"http", b"https"}:
+            scope["scheme"] = value.decode("ascii")
+
+
+def _nearest_stranger(forwarded: str, proxies: tuple[Network, ...]) -> str:
+    """The last address of the chain that is no trusted proxy: what stands before it, anyone can write."""
+    addresses = [part.strip() for part in forwarded.split(",")]
+    return next((one for one in reversed(addresses) if not _within(one, proxies)), addresses[0])
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def make_application() -> Application:
+    """The application of a worker process that the server started."""
+    return Application(parse_options(os.environ[WORKER_VARIABLE]))

@@ -1,0 +1,63 @@
+"""Serving: claim the data folder, then run granian with worker processes until told to stop.
+
+The folder is opened once before any worker starts, so that what is wrong with it is said by the command itself.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from keepwell.app.config import WORKER_VARIABLE, ServeOptions, check_options, render_options
+from keepwell.app.wiring import open_keepwell
+from keepwell.ground.entropy import SystemEntropy, base32_word
+from keepwell.storage.family import claim
+
+HEADER_MILLISECONDS_MAX: Final = 30_000
+"""How long a client may take to send its request's head."""
+
+BACKLOG: Final = 2048
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+    family = base32_word(SystemEntropy(), 80)
+    options = check_options(msgspec.structs.replace(options, data=options.data.absolute(), family=family))
+    lock = claim(options.data, family)
+    try:
+        with open_keepwell(options.data):
+            pass
+        os.environ[WORKER_VARIABLE] = render_options(options)
+        with suppress(KeyboardInterrupt):
+            _granian(options).serve()
+    finally:
+        lock.release()
+
+
+def _granian(options: ServeOptions) -> MPServer:
+    return MPServer(
+        "keepwell.app.asgi:make_application",
+        factory=True,
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.ASGI,
+        workers=options.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS_MAX),
+        log_level=LogLevels.warning,
+        ssl_cert=options.tls_cert,
+        ssl_key=options.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+    )

@@ -1,0 +1,76 @@
+"""Where concrete classes meet: everything that serves one data folder, put together and taken apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from keepwell.ground.clock import Clock, SystemClock
+from keepwell.ground.durable import make_folder
+from keepwell.ground.entropy import Entropy, SystemEntropy
+from keepwell.model.errors import CannotStart
+from keepwell.services.access_log import AccessLog
+from keepwell.services.accounts import Accounts, ensure_system_account
+from keepwell.services.directory import Directory
+from keepwell.services.library import Library
+from keepwell.services.signin import SignIn
+from keepwell.storage.access_table import AccessTable
+from keepwell.storage.sqlite import SqliteStore
+from keepwell.storage.writers import Writers
+
+
+@dataclass(frozen=True, slots=True)
+class Keepwell:
+    """One data folder, opened."""
+
+    data: Path
+    clock: Clock
+    entropy: Entropy
+    store: SqliteStore
+    writers: Writers
+    directory: Directory
+    accounts: Accounts
+    access_log: AccessLog
+    sign_in: SignIn
+    library: Library
+
+
+@contextmanager
+def open_keepwell(
+    data: Path, *, clock: Clock | None = None, entropy: Entropy | None = None
+) -> Iterator[Keepwell]:
+    """Open a data folder, made when missing. Raises CannotStart."""
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+    try:
+        make_folder(data)
+    except OSError as error:
+        raise CannotStart(
+            f"the data folder {data} cannot be made: {error}", hint="Choose another with --data."
+        ) from error
+    store = SqliteStore(data, clock, entropy)
+    writers = Writers(store)
+    try:
+        ensure_system_account(store)
+        directory = Directory(store)
+        access_log = AccessLog(AccessTable(data / "access.db"), clock)
+        try:
+            yield Keepwell(
+                data=data,
+                clock=clock,
+                entropy=entropy,
+                store=store,
+                writers=writers,
+                directory=directory,
+                accounts=Accounts(store, writers, directory, clock, entropy),
+                access_log=access_log,
+                sign_in=SignIn(directory, access_log, clock),
+                library=Library(store, writers),
+            )
+        finally:
+            writers.close()
+            access_log.close()
+    finally:
+        writers.close()
+        store.close()

@@ -1,0 +1,153 @@
+"""The directory: who there is, their app passwords, and what is shared; the system account read into memory.
+
+It is current at every question: the system account's version is asked first (a few microseconds), and what changed
+since is read from its journal, whoever wrote it, this process or another. It can be made anew at any time.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
+from keepwell.model.record import Op, Record
+from keepwell.services.actor import Shared
+from keepwell.services.documents import (
+    SYSTEM_COLLECTIONS,
+    AccountDocument,
+    Document,
+    GrantDocument,
+    PasswordDocument,
+    parse_document,
+)
+from keepwell.storage.contract import AccountStore, Snapshot, Store
+
+
+@dataclass(slots=True)
+class _Known:
+    """Every document by item name, and the ways to find it."""
+
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+    by_login: dict[str, AccountDocument] = field(default_factory=dict)
+    by_account: dict[AccountId, AccountDocument] = field(default_factory=dict)
+    by_secret: dict[str, PasswordDocument] = field(default_factory=dict)
+    shared: dict[AccountId, dict[tuple[AccountId, Home, str], bool]] = field(default_factory=dict)
+
+    def add(self, document: Document) -> None:
+        match document:
+            case AccountDocument():
+                self.by_login[document.login] = document
+                self.by_account[document.account] = document
+            case PasswordDocument():
+                self.by_secret[document.secret_hash] = document
+            case GrantDocument():
+                place = (document.owner, document.home, document.collection)
+                self.shared.setdefault(document.grantee, {})[place] = document.write
+
+    def discard(self, document: Document | None) -> None:
+        match document:
+            case AccountDocument():
+                self.by_login.pop(document.login, None)
+                self.by_account.pop(document.account, None)
+            case PasswordDocument():
+                self.by_secret.pop(document.secret_hash, None)
+            case GrantDocument():
+                place = (document.owner, document.home, document.collection)
+                self.shared.get(document.grantee, {}).pop(place, None)
+            case None:
+                pass
+
+
+class Directory:
+    """Everyone the operator serves. Invariant: never older than the last commit to the system account."""
+
+    def __init__(self, store: Store) -> None:
+        """Over a store that has the system account."""
+        self._system: AccountStore = store.account(SYSTEM_ACCOUNT)
+        self._known = _Known()
+        self._sequence = 0
+        self._version: int | None = None
+        self._lock = threading.Lock()
+
+    def revision(self) -> int:
+        """A number that changes whenever anything here does."""
+        self._refresh()
+        return self._sequence
+
+    def account_of(self, login: str) -> AccountId | None:
+        """The account with this login."""
+        document = self._current().by_login.get(login)
+        return None if document is None else document.account
+
+    def login_of(self, account: AccountId) -> str | None:
+        """The account's login."""
+        document = self._current().by_account.get(account)
+        return None if document is None else document.login
+
+    def display_name(self, account: AccountId) -> str:
+        """What people call the account; its login when nothing else was said."""
+        document = self._current().by_account.get(account)
+        return "" if document is None else document.display_name or document.login
+
+    def logins(self) -> list[str]:
+        """Every login that may sign in, in order."""
+        known = self._current().by_login
+        return sorted(login for login, document in known.items() if not document.disabled)
+
+    def account_documents(self) -> list[AccountDocument]:
+        """Every account, by login."""
+        return [document for _, document in sorted(self._current().by_login.items())]
+
+    def password_documents(self, account: AccountId) -> list[PasswordDocument]:
+        """The account's app passwords, the oldest first."""
+        mine = [one for one in self._current().by_secret.values() if one.account == account]
+        return sorted(mine, key=lambda one: one.made_at)
+
+    def grant_documents(self, owner: AccountId) -> list[GrantDocument]:
+        """What this account shares with others."""
+        every = self._current().documents.values()
+        mine = [one for one in every if isinstance(one, GrantDocument) and one.owner == owner]
+        return sorted(mine, key=lambda one: (one.home, one.collection, one.grantee))
+
+    def account_document(self, login: str) -> AccountDocument | None:
+        """The account with this login, whole."""
+        return self._current().by_login.get(login)
+
+    def password_by_hash(self, secret_hash: str) -> PasswordDocument | None:
+        """The app password whose secret has this hash."""
+        return self._current().by_secret.get(secret_hash)
+
+    def account_by_id(self, account: AccountId) -> AccountDocument | None:
+        """The account's document."""
+        return self._current().by_account.get(account)
+
+    def shared_with(self, account: AccountId) -> Shared:
+        """What others share with this account."""
+        return dict(self._current().shared.get(account, {}))
+
+    def _current(self) -> _Known:
+        self._refresh()
+        return self._known
+
+    def _refresh(self) -> None:
+        version = self._system.version()
+        if version == self._version:
+            return
+        with self._lock, self._system.reading() as snapshot:
+            # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
+            for record in snapshot.records(self._sequence):
+                self._take(snapshot, record)
+            self._version = version
+
+    def _take(self, snapshot: Snapshot, record: Record) -> None:
+        facts = record.facts
+        self._sequence = facts.seq
+        if facts.collection not in SYSTEM_COLLECTIONS or facts.op not in {Op.PUT, Op.REMOVE}:
+            return
+        key = (facts.collection, facts.name)
+        self._known.discard(self._known.documents.pop(key, None))
+        body = None if facts.digest is None else snapshot.content(facts.digest)
+        if facts.op is Op.PUT and body is not None:
+            document = parse_document(facts.collection, body)
+            self._known.documents[key] = document
+            self._known.add(document)

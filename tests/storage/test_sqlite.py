@@ -1,0 +1,178 @@
+"""The SQLite store passes the storage contract, and keeps what it promises about its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from keepwell.model.errors import CannotStart, Damaged, StorageFault
+from keepwell.model.names import AccountId, Home
+from keepwell.model.record import digest_of
+from keepwell.storage import sqlite as sqlite_module
+from keepwell.storage import sqlite_files
+from keepwell.storage.contract import Index
+from keepwell.storage.sqlite import SqliteStore
+from tests.storage.contract_suite import ANNA, StoreContract, done, friends, make, names, put
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
+        store = SqliteStore(tmp_path)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path)
+    yield store
+    store.close()
+
+
+def account_file(folder: Path, account: AccountId = ANNA) -> Path:
+    return next(folder.glob(f"accounts/*/{account}.db"))
+
+
+def test_commits_are_synced(store: SqliteStore, tmp_path: Path) -> None:
+    """Every connection runs in WAL mode with synchronous=FULL through the checksum VFS."""
+    store.create(ANNA, [make()])
+    with closing(sqlite_files.connect(account_file(tmp_path))) as connection:
+        assert connection.execute("PRAGMA synchronous").get == 2
+        assert connection.execute("PRAGMA journal_mode").get == "wal"
+        assert connection.execute("PRAGMA checksum_verification").get == "1"
+
+
+def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
+    """What was committed is there for the next process."""
+    first = SqliteStore(tmp_path)
+    done(first.create(ANNA, [make()]), put("bob"))
+    first.close()
+    second = SqliteStore(tmp_path)
+    with second.account(ANNA).reading() as snapshot:
+        assert names(snapshot) == ["bob"]
+    second.close()
+
+
+def test_two_stores_on_one_folder_see_each_other(store: SqliteStore, tmp_path: Path) -> None:
+    """A command line beside the server writes and reads the same accounts."""
+    mine = store.create(ANNA, [make()])
+    done(mine, put("bob"))
+    other = SqliteStore(tmp_path)
+    version = mine.version()
+    done(other.account(ANNA), put("eve"))
+    other.close()
+    assert mine.version() != version
+    done(mine, put("zoe"))
+    with mine.reading() as snapshot:
+        assert names(snapshot) == ["bob", "eve", "zoe"]
+
+
+def test_unused_accounts_are_closed(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many accounts stay open, and a closed one opens again by itself."""
+    monkeypatch.setattr(sqlite_module, "OPEN_ACCOUNTS_MAX", 2)
+    accounts = [AccountId(f"a_{letter * 16}") for letter in "abcdef"]
+    for account in accounts:
+        done(store.create(account, [make()]), put("bob"))
+    for account in accounts:
+        with store.account(account).reading() as snapshot:
+            assert names(snapshot) == ["bob"]
+
+
+def test_a_stray_file_of_a_broken_creation_is_replaced(store: SqliteStore, tmp_path: Path) -> None:
+    """A crash while an account was being created does not stop the next creation of it."""
+    folder = tmp_path / "accounts" / "an"
+    folder.mkdir(parents=True)
+    (folder / f".tmp-{ANNA}.db").write_bytes(b"half a file")
+    store.create(ANNA)
+    assert store.accounts() == [ANNA]
+
+
+def test_a_flipped_bit_is_never_served(store: SqliteStore, tmp_path: Path) -> None:
+    """Bytes that do not prove themselves raise Damaged or StorageFault, and nothing comes back."""
+    body = b"unmistakable bytes of bob" * 20
+    done(store.create(ANNA, [make()]), put("bob", body))
+    store.close()
+    path = account_file(tmp_path)
+    octets = bytearray(path.read_bytes())
+    octets[octets.index(b"unmistakable")] ^= 1
+    path.write_bytes(octets)
+    with pytest.raises((Damaged, StorageFault)), store.account(ANNA).reading() as snapshot:
+        snapshot.item_with_body(friends(snapshot).id, "bob")
+
+
+def test_a_missing_blob_is_named(store: SqliteStore, tmp_path: Path) -> None:
+    """Bytes whose blob is gone raise Damaged with the digest."""
+    body = b"x" * 200_000
+    done(store.create(ANNA, [make()]), put("photo", body))
+    next(tmp_path.glob("blobs/*/*")).unlink()
+    with pytest.raises(Damaged, match=digest_of(body)), store.account(ANNA).reading() as snapshot:
+        snapshot.content(digest_of(body))
+
+
+def test_a_broken_tail_is_refused_when_opened(store: SqliteStore, tmp_path: Path) -> None:
+    """A journal whose last records do not follow each other is not written to."""
+    done(store.create(ANNA, [make()]), put("bob"), put("eve"))
+    store.close()
+    with closing(sqlite_files.connect(account_file(tmp_path))) as connection:
+        connection.execute("UPDATE journal SET by = 'someone else' WHERE seq = 2")
+    with pytest.raises(Damaged, match="record 2"):
+        store.account(ANNA).transact([put("zoe")])
+
+
+def test_a_write_fault_is_told_and_ends(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An I/O error at commit is a StorageFault for all of the batch; afterwards the account works from a new opening."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"))
+
+    def fail(_transaction: object) -> None:
+        raise apsw.IOError("the disk is on fire")
+
+    with pytest.raises(StorageFault):
+        account.transact([put("eve"), fail])
+    done(account, put("zoe"))
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob", "zoe"]
+
+
+def test_an_affected_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SQLite with the WAL-reset bug is refused with what to install."""
+    for version in ("3.7.0", "3.45.1", "3.51.2"):
+        monkeypatch.setattr(apsw, "sqlite_lib_version", lambda version=version: version)
+        with pytest.raises(CannotStart) as caught:
+            sqlite_files.require_sound_sqlite()
+        assert "apsw" in caught.value.hint
+
+
+def test_a_newer_format_is_refused(store: SqliteStore, tmp_path: Path) -> None:
+    """A file of a newer format is not touched."""
+    store.create(ANNA, [make()])
+    store.close()
+    with closing(sqlite_files.connect(account_file(tmp_path))) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+    with pytest.raises(CannotStart, match="format 99"), store.account(ANNA).reading():
+        pass
+
+
+def test_rebuilt_projections_are_the_same(store: SqliteStore) -> None:
+    """Projections made anew from the journal equal those that grew with it."""
+    account = store.create(ANNA, [make(), make("second")])
+    done(account, put("bob"), put("eve"), put("bob", b"new"), put("zoe", collection="second"))
+
+    def state() -> object:
+        with account.reading() as snapshot:
+            return (
+                snapshot.collections(),
+                [list(snapshot.items(one.id)) for one in snapshot.collections(Home.CONTACTS)],
+                snapshot.ledger(),
+                snapshot.changes(friends(snapshot).id, 3, 10),
+            )
+
+    before = state()
+    account.rebuild(lambda _home, _body: Index())
+    assert state() == before
+
