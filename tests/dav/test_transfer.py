@@ -1,0 +1,101 @@
+"""COPY and MOVE (RFC 4918 sections 9.8 and 9.9)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.dav.reports.face import FRIENDS, PHOTOS, WORK, Answer, Face, card, event
+
+
+def send(face: Face, method: str, source: str, destination: str, **headers: str) -> Answer:
+    return face.request(method, source, headers={"Host": "keepwell.test", "Destination": destination, **headers})
+
+
+def names(face: Face, path: str) -> set[str]:
+    return {href for href in face.request("PROPFIND", path, headers={"Depth": "1"}).statuses() if href != path}
+
+
+@pytest.mark.parametrize("destination", [FRIENDS + "b.vcf", "http://keepwell.test" + FRIENDS + "b.vcf"])
+def test_a_move_takes_the_bytes_along(face: Face, destination: str) -> None:
+    """A path and a URI of this host both say where to; the item keeps its bytes, UID and entity tag."""
+    tag = face.request("PUT", FRIENDS + "a.vcf", card("a")).headers[b"etag"]
+    assert send(face, "MOVE", FRIENDS + "a.vcf", destination).status == 201
+    assert face.request("GET", FRIENDS + "b.vcf").headers[b"etag"] == tag
+    assert names(face, FRIENDS) == {FRIENDS + "b.vcf"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "status"),
+    [
+        ("http://elsewhere.test/dav/photos/anna/photos/b", 502),
+        ("/elsewhere", 409),
+        (PHOTOS + "missing/b", 409),
+        (PHOTOS + "a", 403),
+        ("/dav/photos/anna/b", 403),
+        (PHOTOS + "%ff", 400),
+        ("", 400),
+    ],
+)
+def test_a_destination_must_be_possible(face: Face, destination: str, status: int) -> None:
+    """Another host, a missing folder, the source itself and malformed paths are each refused in their way."""
+    face.put(PHOTOS + "a", b"1")
+    assert send(face, "COPY", PHOTOS + "a", destination).status == status
+    assert names(face, PHOTOS) == {PHOTOS + "a"}
+
+
+@pytest.mark.parametrize(("overwrite", "status", "left"), [("F", 412, b"2"), ("T", 204, b"1")])
+def test_overwrite_decides(face: Face, overwrite: str, status: int, left: bytes) -> None:
+    """Overwrite: F protects what is there; T replaces it (RFC 4918 section 10.6)."""
+    face.put(PHOTOS + "a", b"1")
+    face.put(PHOTOS + "b", b"2")
+    assert send(face, "COPY", PHOTOS + "a", PHOTOS + "b", Overwrite=overwrite).status == status
+    assert face.request("GET", PHOTOS + "b").body == left
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_file_can_take_the_place_of_a_folder(face: Face, slash: str) -> None:
+    """RFC 4918 section 9.8.4: the folder goes first, and the answer says that something was replaced."""
+    face.put(PHOTOS + "a", b"1")
+    face.request("MKCOL", PHOTOS + "folder/")
+    assert send(face, "MOVE", PHOTOS + "a", f"{PHOTOS}folder{slash}", Overwrite="F").status == 412
+    assert send(face, "MOVE", PHOTOS + "a", f"{PHOTOS}folder{slash}").status == 204
+    assert face.request("GET", PHOTOS + "folder").body == b"1"
+
+
+def test_a_file_cannot_take_the_place_of_the_folder_it_is_in(face: Face) -> None:
+    """Otherwise the file would go with its folder."""
+    face.request("MKCOL", PHOTOS + "folder/")
+    face.put(PHOTOS + "folder/a", b"1")
+    assert send(face, "MOVE", PHOTOS + "folder/a", PHOTOS + "folder").status == 403
+    assert face.request("GET", PHOTOS + "folder/a").body == b"1"
+
+
+@pytest.mark.parametrize(("depth", "copied"), [("infinity", True), ("0", False)])
+def test_a_folder_is_copied_deep_or_alone(face: Face, depth: str, copied: bool) -> None:
+    """Depth 0 copies the folder without what is in it (RFC 4918 section 9.8.3)."""
+    face.request("MKCOL", PHOTOS + "one/")
+    face.request("MKCOL", PHOTOS + "one/sub/")
+    face.put(PHOTOS + "one/sub/a", b"1")
+    assert send(face, "COPY", PHOTOS + "one/", PHOTOS + "two/", Depth=depth).status == 201
+    assert (face.request("GET", PHOTOS + "two/sub/a").status == 200) is copied
+
+
+def test_a_calendar_can_be_renamed(face: Face) -> None:
+    """MOVE of a calendar takes everything along."""
+    face.put(WORK + "a.ics", event("a"))
+    assert send(face, "MOVE", WORK, "/dav/calendars/anna/job/").status == 201
+    assert face.request("GET", "/dav/calendars/anna/job/a.ics").body == event("a")
+    assert face.request("PROPFIND", WORK, headers={"Depth": "0"}).status == 404
+
+
+def test_a_copy_with_a_uid_that_is_taken_conflicts_at_the_destination(face: Face) -> None:
+    """Two items of a calendar never share a UID, by whatever way they come."""
+    face.put(WORK + "a.ics", event("a"))
+    answer = send(face, "COPY", WORK + "a.ics", WORK + "b.ics")
+    assert (answer.status, answer.texts("C:no-uid-conflict/D:href")) == (409, [WORK + "a.ics"])
+
+
+def test_a_move_is_conditional_on_its_source(face: Face) -> None:
+    """If-Match is about the item that would be moved."""
+    face.put(PHOTOS + "a", b"1")
+    assert send(face, "MOVE", PHOTOS + "a", PHOTOS + "b", **{"If-Match": '"other"'}).status == 412
+    assert face.request("GET", PHOTOS + "a").status == 200
