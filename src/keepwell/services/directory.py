@@ -7,6 +7,8 @@ since is read from its journal, whoever wrote it, this process or another. It ca
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
@@ -71,73 +73,78 @@ class Directory:
 
     def revision(self) -> int:
         """A number that changes whenever anything here does."""
-        self._refresh()
-        return self._sequence
+        with self._current():
+            return self._sequence
 
     def account_of(self, login: str) -> AccountId | None:
         """The account with this login."""
-        document = self._current().by_login.get(login)
+        document = self.account_document(login)
         return None if document is None else document.account
 
     def login_of(self, account: AccountId) -> str | None:
         """The account's login."""
-        document = self._current().by_account.get(account)
+        document = self.account_by_id(account)
         return None if document is None else document.login
 
     def display_name(self, account: AccountId) -> str:
         """What people call the account; its login when nothing else was said."""
-        document = self._current().by_account.get(account)
+        document = self.account_by_id(account)
         return "" if document is None else document.display_name or document.login
 
     def logins(self) -> list[str]:
         """Every login that may sign in, in order."""
-        known = self._current().by_login
-        return sorted(login for login, document in known.items() if not document.disabled)
+        return [document.login for document in self.account_documents() if not document.disabled]
+
+    def account_document(self, login: str) -> AccountDocument | None:
+        """The account with this login, whole."""
+        with self._current() as known:
+            return known.by_login.get(login)
+
+    def account_by_id(self, account: AccountId) -> AccountDocument | None:
+        """The account's document."""
+        with self._current() as known:
+            return known.by_account.get(account)
 
     def account_documents(self) -> list[AccountDocument]:
         """Every account, by login."""
-        return [document for _, document in sorted(self._current().by_login.items())]
+        with self._current() as known:
+            return [document for _, document in sorted(known.by_login.items())]
+
+    def password_by_hash(self, secret_hash: str) -> PasswordDocument | None:
+        """The app password whose secret has this hash."""
+        with self._current() as known:
+            return known.by_secret.get(secret_hash)
 
     def password_documents(self, account: AccountId) -> list[PasswordDocument]:
         """The account's app passwords, the oldest first."""
-        mine = [one for one in self._current().by_secret.values() if one.account == account]
+        with self._current() as known:
+            mine = [one for one in known.by_secret.values() if one.account == account]
         return sorted(mine, key=lambda one: one.made_at)
 
     def grant_documents(self, owner: AccountId) -> list[GrantDocument]:
         """What this account shares with others."""
-        every = self._current().documents.values()
-        mine = [one for one in every if isinstance(one, GrantDocument) and one.owner == owner]
+        with self._current() as known:
+            every = [one for one in known.documents.values() if isinstance(one, GrantDocument)]
+        mine = [one for one in every if one.owner == owner]
         return sorted(mine, key=lambda one: (one.home, one.collection, one.grantee))
-
-    def account_document(self, login: str) -> AccountDocument | None:
-        """The account with this login, whole."""
-        return self._current().by_login.get(login)
-
-    def password_by_hash(self, secret_hash: str) -> PasswordDocument | None:
-        """The app password whose secret has this hash."""
-        return self._current().by_secret.get(secret_hash)
-
-    def account_by_id(self, account: AccountId) -> AccountDocument | None:
-        """The account's document."""
-        return self._current().by_account.get(account)
 
     def shared_with(self, account: AccountId) -> Shared:
         """What others share with this account."""
-        return dict(self._current().shared.get(account, {}))
+        with self._current() as known:
+            return dict(known.shared.get(account, {}))
 
-    def _current(self) -> _Known:
-        self._refresh()
-        return self._known
-
-    def _refresh(self) -> None:
-        version = self._system.version()
-        if version == self._version:
-            return
-        with self._lock, self._system.reading() as snapshot:
-            # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
-            for record in snapshot.records(self._sequence):
-                self._take(snapshot, record)
-            self._version = version
+    @contextmanager
+    def _current(self) -> Iterator[_Known]:
+        """What is known, brought up to date, and not changed by another thread meanwhile."""
+        with self._lock:
+            version = self._system.version()
+            if version != self._version:
+                # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
+                with self._system.reading() as snapshot:
+                    for record in snapshot.records(self._sequence):
+                        self._take(snapshot, record)
+                self._version = version
+            yield self._known
 
     def _take(self, snapshot: Snapshot, record: Record) -> None:
         facts = record.facts

@@ -20,6 +20,7 @@ from keepwell.model.preconditions import UNCONDITIONAL, Conditions
 from keepwell.model.record import Op, Properties
 from keepwell.services.actor import Actor
 from keepwell.services.content import Prepared, components_of, prepare
+from keepwell.services.indexing import index_again
 from keepwell.storage.contract import Collection, Entry, Item, Snapshot, Store, Transaction
 from keepwell.storage.writers import Ticket, Writers
 
@@ -121,9 +122,10 @@ class Library:
 
         def work(transaction: Transaction) -> None:
             collection, item = _require_item(transaction, place)
-            properties = merged(item.properties or {}, changes)
-            prepared = _prepare_again(transaction, collection, item, place)
-            _keep(transaction, actor, collection, item.name, prepared, item, properties)
+            # Not examined as a put would be: bytes that were taken once may have properties for ever.
+            body = _body_of(transaction, collection, item)
+            same = Prepared(body, item.digest, item.media_type, item.uid, index_again(place.home, body))
+            _put(transaction, actor, collection, item.name, same, merged(item.properties or {}, changes))
 
         return self._writers.submit(place.owner, work)
 
@@ -313,11 +315,15 @@ def _require_apart(source: Place, target: Place) -> None:
         raise Forbidden(f"{source} cannot be copied or moved into, onto or above itself")
 
 
-def _prepare_again(snapshot: Snapshot, collection: Collection, item: Item, target: Place) -> Prepared:
+def _body_of(snapshot: Snapshot, collection: Collection, item: Item) -> bytes:
     found = snapshot.item_with_body(collection.id, item.name)
     if found is None:
         raise NotThere(f"there is no item {item.name}")
-    return prepare(target.home, found[1], item.media_type)
+    return found[1]
+
+
+def _prepare_again(snapshot: Snapshot, collection: Collection, item: Item, target: Place) -> Prepared:
+    return prepare(target.home, _body_of(snapshot, collection, item), item.media_type)
 
 
 def _check_fits(collection: Collection, prepared: Prepared) -> None:
@@ -355,6 +361,21 @@ def _keep(
     _check_uid(transaction, collection, name, prepared.uid, leaving)
     if collection.kind is Kind.PHOTOS and transaction.collection(Home.PHOTOS, f"{collection.name}/{name}"):
         raise AlreadyThere(f"there is a folder {collection.name}/{name} already")
+    _put(transaction, actor, collection, name, prepared, properties)
+    item = transaction.item(collection.id, name)
+    if item is None:
+        raise NotThere(f"{collection.name}/{name} was not kept")
+    return Kept(item, created=current is None)
+
+
+def _put(
+    transaction: Transaction,
+    actor: Actor,
+    collection: Collection,
+    name: str,
+    prepared: Prepared,
+    properties: Properties | None,
+) -> None:
     entry = Entry(
         Op.PUT,
         actor.by,
@@ -368,10 +389,6 @@ def _keep(
         properties or None,
     )
     transaction.append(entry, prepared.body, prepared.index)
-    item = transaction.item(collection.id, name)
-    if item is None:
-        raise NotThere(f"{collection.name}/{name} was not kept")
-    return Kept(item, created=current is None)
 
 
 def _take_away(transaction: Transaction, actor: Actor, collection: Collection, item: Item) -> None:

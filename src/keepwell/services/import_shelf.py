@@ -1,0 +1,106 @@
+"""A collection that is being filled: it knows the names, UIDs and digests in it and decides where a new item goes.
+
+It knows of what it decided before it is written, so many writes can be under way at once. Each decision carries the
+condition under which it holds; when another writer was faster, the caller makes the shelf anew and decides again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from keepwell.model.errors import BadRequest
+from keepwell.model.names import HOME_OF, Digest, Home, check_item_name
+from keepwell.model.preconditions import ANY, Conditions, etag_of
+from keepwell.services.content import Prepared, components_of
+from keepwell.services.transfer_layout import free_name
+from keepwell.storage.contract import Collection, Item
+
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._@+-]+")
+_STEM_CHARACTERS_MAX: Final = 200
+_ENDING_OF: Final = {Home.CONTACTS: ".vcf", Home.CALENDARS: ".ics"}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Put the bytes at `name`, if `conditions` hold; they are new there or take the place of others."""
+
+    name: str
+    conditions: Conditions
+    is_new: bool
+
+
+@dataclass(slots=True)
+class _Known:
+    name: str
+    uid: str
+    digest: Digest
+
+
+class Shelf:
+    """Invariant: what it knows is the collection as it will be when all that was decided is written."""
+
+    def __init__(self, collection: Collection, items: Iterable[Item]) -> None:
+        """The collection with these items in it."""
+        self.collection = collection
+        self.home = HOME_OF[collection.kind]
+        self._by_uid: dict[str, _Known] = {}
+        self._by_name: dict[str, _Known] = {}
+        self._folded: dict[str, object] = {}
+        for item in items:
+            self._learn(_Known(item.name, item.uid, item.digest))
+
+    def refusal(self, prepared: Prepared) -> str:
+        """Why the collection does not take this; empty when it does."""
+        taken = components_of(self.collection.kind, self.collection.properties)
+        if not taken or prepared.index.component in taken:
+            return ""
+        return f"{self.home}/{self.collection.name} takes {', '.join(taken)}, not {prepared.index.component}"
+
+    def place(self, prepared: Prepared, wanted: str | None) -> Placement | None:
+        """Where these bytes go; None when they are there already.
+
+        An item with the same UID is brought up to date wherever it is. A new one gets the name `wanted`, or one made
+        of its UID when None is wanted, and never takes the name of another item.
+        """
+        known = self._by_uid.get(prepared.uid) if prepared.uid else None
+        name = known.name if known else self._name_for(prepared, wanted)
+        current = self._by_name.get(name)
+        if current is not None and current.digest == prepared.digest:
+            return None
+        if current is None:
+            conditions = Conditions(if_none_match=(ANY,))
+        else:
+            conditions = Conditions(if_match=(etag_of(current.digest),))
+        self._learn(_Known(name, prepared.uid, prepared.digest))
+        return Placement(name, conditions, is_new=current is None)
+
+    def _name_for(self, prepared: Prepared, wanted: str | None) -> str:
+        name = wanted if wanted is not None and _is_name(wanted) else self._name_of_uid(prepared)
+        current = self._by_name.get(name)
+        if current is not None and (current.digest == prepared.digest or current.uid == prepared.uid):
+            return name
+        return free_name(name, self._folded)
+
+    def _name_of_uid(self, prepared: Prepared) -> str:
+        stem = _UNFIT.sub("_", prepared.uid).lstrip(".")[:_STEM_CHARACTERS_MAX] or prepared.digest[:32]
+        return stem + _ENDING_OF.get(self.home, "")
+
+    def _learn(self, known: _Known) -> None:
+        before = self._by_name.get(known.name)
+        if before is not None and before.uid:
+            self._by_uid.pop(before.uid, None)
+        self._by_name[known.name] = known
+        self._folded[known.name.casefold()] = None
+        if known.uid:
+            self._by_uid[known.uid] = known
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_item_name(text)
+    except BadRequest:
+        return False
+    return True

@@ -1,0 +1,254 @@
+"""Rewinding: a collection is made again what it was at a moment, by new records.
+
+Nothing is taken back in the journal: a rewind appends what leads from the state now to the state then, in one
+transaction, and can itself be rewound. `plan_rewind` decides, purely; `Rewinder.rewind` plans again inside the
+transaction, so that what is written always fits what is there, and carries that plan out.
+
+A collection that was dropped is made again with its properties and items; one that did not exist then is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from keepwell.ground.clock import render_moment
+from keepwell.model.errors import BadRequest, Damaged, Forbidden, NotThere, PreconditionFailed
+from keepwell.model.names import Digest, Home, Kind
+from keepwell.model.record import Facts, Op, Properties, Record
+from keepwell.services.actor import Actor
+from keepwell.services.history import Spot
+from keepwell.services.indexing import index_again
+from keepwell.storage.contract import Entry, Index, Snapshot, Store, Transaction
+from keepwell.storage.writers import Ticket, Writers
+
+
+@dataclass(frozen=True, slots=True)
+class ItemThen:
+    """An item at some moment: what a put of it says."""
+
+    digest: Digest
+    size: int
+    uid: str
+    media_type: str
+    properties: Properties | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionThen:
+    """A collection at some moment. `sequence` is that of the last record of it until then."""
+
+    kind: Kind
+    properties: Properties
+    sequence: int
+    items: Mapping[str, ItemThen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One record that the rewind appends; `item` is what a put puts."""
+
+    op: Op
+    kind: Kind
+    name: str = ""
+    properties: Properties | None = None
+    item: ItemThen | None = None
+    is_new: bool = False
+    """Of a put: nothing has this name now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewindPlan:
+    """What leads a collection from its state now to its state after record `target`."""
+
+    spot: Spot
+    target: int
+    based_on: int
+    """The collection's last record when this was planned; 0 when it never was."""
+    steps: tuple[Step, ...]
+
+    def count(self, op: Op) -> int:
+        """How many of its steps are of this sort."""
+        return sum(step.op is op for step in self.steps)
+
+
+def plan_rewind(
+    spot: Spot, target: int, now: CollectionThen | None, then: CollectionThen | None, based_on: int
+) -> RewindPlan:
+    """The fewest steps that make `now` like `then`; pure. Removals come first, so no UID is there twice."""
+    steps: list[Step] = []
+    if now is not None and (then is None or then.kind is not now.kind):
+        steps.append(Step(Op.DROP, now.kind))
+        now = None
+    if then is not None:
+        if now is None:
+            steps.append(Step(Op.MAKE, then.kind, properties=then.properties))
+            now = replace(then, items={})
+        elif now.properties != then.properties:
+            steps.append(Step(Op.SET, then.kind, properties=then.properties))
+        steps += _item_steps(then.kind, now.items, then.items)
+    return RewindPlan(spot, target, based_on, tuple(steps))
+
+
+def _item_steps(kind: Kind, now: Mapping[str, ItemThen], then: Mapping[str, ItemThen]) -> list[Step]:
+    removals = [Step(Op.REMOVE, kind, name, item=now[name]) for name in sorted(now.keys() - then.keys())]
+    puts = [
+        Step(Op.PUT, kind, name, item=item, is_new=name not in now)
+        for name, item in sorted(then.items())
+        if now.get(name) != item
+    ]
+    return removals + puts
+
+
+def state_after(records: Iterable[Record], sequence: int) -> CollectionThen | None:
+    """The collection whose records these are, after record `sequence`; None when there was none."""
+    state: CollectionThen | None = None
+    items: dict[str, ItemThen] = {}
+    for record in records:
+        facts = record.facts
+        if facts.seq > sequence:
+            break
+        if facts.op is Op.MAKE and facts.kind is not None:
+            state, items = CollectionThen(facts.kind, facts.properties or {}, facts.seq), {}
+        elif facts.op is Op.DROP:
+            state, items = None, {}
+        elif state is not None:
+            state = _after_change(state, items, facts)
+    return None if state is None else replace(state, items=items)
+
+
+def _after_change(state: CollectionThen, items: dict[str, ItemThen], facts: Facts) -> CollectionThen:
+    if facts.op is Op.SET:
+        return replace(state, properties=facts.properties or {}, sequence=facts.seq)
+    if facts.op is Op.REMOVE:
+        items.pop(facts.name, None)
+    elif facts.digest is not None:
+        items[facts.name] = ItemThen(facts.digest, facts.size or 0, facts.uid, facts.media_type, facts.properties)
+    return replace(state, sequence=facts.seq)
+
+
+def parse_target(text: str) -> str:
+    """A moment as the journal writes it, from RFC 3339, or a local date and time when it names no offset."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadRequest(
+            f"{text!r} is not a moment",
+            hint='Write 2026-11-23T10:00:00Z, or in local time "2026-11-23 10:00".',
+        ) from None
+    return render_moment(moment.astimezone(UTC))
+
+
+def sequence_at(snapshot: Snapshot, moment: str) -> int:
+    """The last record at `moment`. Raises NotThere when the account's history starts later."""
+    found = snapshot.sequence_at(moment)
+    if found == 0:
+        first = next(iter(snapshot.records()), None)
+        since = f"It starts at {first.facts.at}." if first else "It is empty."
+        raise NotThere(f"the account has no history at {moment}", hint=since)
+    return found
+
+
+class Rewinder:
+    """Rewinds collections, for their owner."""
+
+    def __init__(self, store: Store, writers: Writers) -> None:
+        """Over this store, writing through these writers."""
+        self._store = store
+        self._writers = writers
+
+    def preview(self, actor: Actor, spot: Spot, target: int) -> RewindPlan:
+        """What a rewind to the state after record `target` would do now. Raises NotThere, BadRequest."""
+        with self._store.account(actor.account).reading() as snapshot:
+            return _plan(snapshot, spot, target)
+
+    def rewind(self, actor: Actor, plan: RewindPlan, *, only_if_based_on: int | None = None) -> Ticket[RewindPlan]:
+        """Carry out what `plan` is after, all or nothing; settles with the plan that was carried out.
+
+        It is planned again inside the transaction. With `only_if_based_on` it settles with PreconditionFailed
+        unless that is the collection's last record; otherwise what was done since the preview is rewound too.
+        """
+        indexes = self._indexes(actor, plan)
+
+        def work(transaction: Transaction) -> RewindPlan:
+            again = _plan(transaction, plan.spot, plan.target)
+            if only_if_based_on not in {None, again.based_on}:
+                raise PreconditionFailed(
+                    f"{'/'.join(plan.spot)} changed after record {only_if_based_on}: it is at {again.based_on} now",
+                    hint="Look at the new plan with --dry-run.",
+                )
+            _carry_out(transaction, actor, again, indexes)
+            return again
+
+        return self._writers.submit(actor.account, work)
+
+    def _indexes(self, actor: Actor, plan: RewindPlan) -> dict[Digest, Index]:
+        """The indexes of what comes back, made before the transaction so that it holds nobody up."""
+        with self._store.account(actor.account).reading() as snapshot:
+            return {
+                step.item.digest: _index_of(snapshot, plan.spot[0], step.item.digest)
+                for step in plan.steps
+                if step.op is Op.PUT and step.item is not None
+            }
+
+
+def _plan(snapshot: Snapshot, spot: Spot, target: int) -> RewindPlan:
+    head = snapshot.head().sequence
+    if not 1 <= target <= head:
+        raise NotThere(f"{snapshot.account()} has no record {target}", hint=f"Its records are 1 to {head}.")
+    records = list(snapshot.records(collection=spot))
+    if not records:
+        raise NotThere(f"there is no collection {'/'.join(spot)}, now or in the history")
+    now, then = state_after(records, head), state_after(records, target)
+    plan = plan_rewind(spot, target, now, then, records[-1].facts.seq)
+    _require_folders_whole(snapshot, plan)
+    return plan
+
+
+def _require_folders_whole(snapshot: Snapshot, plan: RewindPlan) -> None:
+    """Where folders nest, none goes from under another and none comes where its parent is missing."""
+    home, name = plan.spot
+    if home is not Home.PHOTOS:
+        return
+    names = {one.name for one in snapshot.collections(home)}
+    below = sorted(one for one in names if one.startswith(name + "/"))
+    if plan.count(Op.DROP) and below:
+        raise Forbidden(f"{home}/{name} holds {below[0]}, which would be lost", hint="Rewind that one first.")
+    parent = name.rpartition("/")[0]
+    if plan.count(Op.MAKE) and parent and parent not in names:
+        raise NotThere(f"{home}/{name} lay in {home}/{parent}, which is gone", hint="Rewind that one first.")
+
+
+def _index_of(snapshot: Snapshot, home: Home, digest: Digest) -> Index:
+    body = snapshot.content(digest)
+    if body is None:
+        raise Damaged(f"the bytes {digest} are missing in {snapshot.account()}", hint="Run: keepwell check")
+    return index_again(home, body)
+
+
+def _carry_out(transaction: Transaction, actor: Actor, plan: RewindPlan, indexes: Mapping[Digest, Index]) -> None:
+    home, collection = plan.spot
+    for step in plan.steps:
+        if step.op is Op.PUT and step.item is not None:
+            index = indexes.get(step.item.digest) or _index_of(transaction, home, step.item.digest)
+            transaction.append(_entry_of_put(actor, collection, step, step.item), index=index)
+        else:
+            uid = step.item.uid if step.item else ""
+            entry = Entry(step.op, actor.by, step.kind, collection, step.name, uid, properties=step.properties)
+            transaction.append(entry)
+
+
+def _entry_of_put(actor: Actor, collection: str, step: Step, item: ItemThen) -> Entry:
+    return Entry(
+        Op.PUT,
+        actor.by,
+        step.kind,
+        collection,
+        step.name,
+        item.uid,
+        item.media_type,
+        item.digest,
+        item.size,
+        item.properties,
+    )
