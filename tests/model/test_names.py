@@ -32,11 +32,11 @@ def test_account_ids() -> None:
 
 @pytest.mark.parametrize("name", ["bob.vcf", "ünïcode 漢字", "with space", "line\nfeed", "x" * 255, "..."])
 def test_item_names(name: str) -> None:
-    """Anything but / , NUL and DEL is a name, line feeds included: vdirsyncer makes such."""
+    """Anything but / and NUL is a name, line feeds included: vdirsyncer makes such."""
     assert check_item_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\x00", "a\x7f", "x" * 256, "ü" * 128])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\x00", "x" * 256, "ü" * 128])
 def test_other_item_names_are_refused(name: str) -> None:
     """What could leave its folder, or is too long, is no name."""
     with pytest.raises(BadRequest):

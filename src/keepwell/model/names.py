@@ -56,9 +56,8 @@ NAME_OCTETS_MAX = 255
 
 _account_id = re.compile(r"a_(?:[a-z2-7]{16}|system)")
 _login = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
-# Line feeds and the like stay allowed: vdirsyncer makes names from UIDs that have them. DEL is not, because JSON
-# tools disagree on how to write it and the name is under the record's hash.
-_unfit = re.compile(r"[\x00\x7f/]")
+# Line feeds and the like stay allowed: vdirsyncer makes names from UIDs that have them.
+_unfit = re.compile(r"[\x00/]")
 
 
 def parse_account_id(text: str) -> AccountId:
@@ -83,7 +82,7 @@ def check_item_name(name: str) -> str:
     if not name or name in {".", ".."} or _unfit.search(name) or len(name.encode()) > NAME_OCTETS_MAX:
         raise BadRequest(
             f"{name!r} cannot be a name",
-            hint=f"Use 1 to {NAME_OCTETS_MAX} bytes, without / , NUL and DEL.",
+            hint=f"Use 1 to {NAME_OCTETS_MAX} bytes, without / and NUL.",
         )
     return name
 

@@ -14,6 +14,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 from zlib import crc32
 
@@ -100,48 +101,52 @@ class Writers:
 
 
 class _Lane:
-    """One writer thread and the works that wait for it, grouped by account in order of arrival."""
+    """One writer thread. What waits for it comes through a queue; only the thread itself sorts it by account."""
 
     def __init__(self, store: Store, number: int) -> None:
         self._store = store
+        self._queue: SimpleQueue[tuple[AccountId, Ticket[object]] | None] = SimpleQueue()
         self._waiting: OrderedDict[AccountId, list[Ticket[object]]] = OrderedDict()
-        self._count = 0
         self._closing = False
-        self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"keepwell-writer-{number}", daemon=True)
         self._thread.start()
 
     def add(self, account: AccountId, ticket: Ticket[Outcome]) -> None:
-        with self._condition:
-            if self._closing or self._count >= WAITING_MAX:
-                raise Unavailable("too many writes wait already", retry_after_seconds=2)
-            self._waiting.setdefault(account, []).append(cast(Ticket[object], ticket))
-            self._count += 1
-            self._condition.notify()
+        if self._closing or self._queue.qsize() >= WAITING_MAX:
+            raise Unavailable("too many writes wait already", retry_after_seconds=2)
+        self._queue.put((account, cast(Ticket[object], ticket)))
 
     def close(self) -> None:
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
+        self._closing = True
+        self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while (batch := self._take()) is not None:
-            account, tickets = batch
-            _settle_all(tickets, self._verdicts(account, tickets))
+        going_on = True
+        while going_on or self._waiting:
+            going_on = self._gather(block=going_on and not self._waiting) and going_on
+            if self._waiting:
+                account, tickets = self._take()
+                _settle_all(tickets, self._verdicts(account, tickets))
 
-    def _take(self) -> tuple[AccountId, list[Ticket[object]]] | None:
-        with self._condition:
-            while not self._waiting:
-                if self._closing:
-                    return None
-                self._condition.wait()
-            account, tickets = self._waiting.popitem(last=False)
-            if len(tickets) > BATCH_MAX:
-                self._waiting[account] = tickets[BATCH_MAX:]
-                tickets = tickets[:BATCH_MAX]
-            self._count -= len(tickets)
-            return account, tickets
+    def _gather(self, *, block: bool) -> bool:
+        """Sort in what has come; False once the lane is to close."""
+        try:
+            arrival = self._queue.get(block)
+            while arrival is not None:
+                account, ticket = arrival
+                self._waiting.setdefault(account, []).append(ticket)
+                arrival = self._queue.get_nowait()
+        except Empty:
+            return True
+        return False
+
+    def _take(self) -> tuple[AccountId, list[Ticket[object]]]:
+        """The batch of the account that waited longest; what is over stays and goes to the end of the row."""
+        account, tickets = self._waiting.popitem(last=False)
+        if len(tickets) > BATCH_MAX:
+            self._waiting[account] = tickets[BATCH_MAX:]
+        return account, tickets[:BATCH_MAX]
 
     def _verdicts(self, account: AccountId, tickets: list[Ticket[object]]) -> list[Verdict]:
         try:
