@@ -43,9 +43,7 @@ def people(folder: Path) -> Iterator[People]:
     access_log = AccessLog(AccessTable(folder / "access.db"), clock)
     accounts = Accounts(store, writers, directory, clock, entropy)
     try:
-        yield People(
-            clock, store, writers, directory, accounts, access_log, SignIn(directory, access_log, clock)
-        )
+        yield People(clock, store, writers, directory, accounts, access_log, SignIn(directory, access_log, clock))
     finally:
         writers.close()
         access_log.close()

@@ -103,7 +103,9 @@ def test_the_access_log_tells_who_used_the_account(here: People) -> None:
     delay_of(here, basic("anna", "wrong"))
     account = here.directory.account_of("anna")
     assert account is not None
-    found = {(one.credential, one.address, one.agent, one.outcome): one.count for one in here.access_log.entries(account)}
+    found = {
+        (one.credential, one.address, one.agent, one.outcome): one.count for one in here.access_log.entries(account)
+    }
     assert found == {
         ("app-password:phone", "127.0.0.1", "DAVx5", "signed in"): 3,
         ("", "127.0.0.9", "tests", "refused"): 1,

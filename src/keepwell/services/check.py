@@ -21,6 +21,7 @@ from keepwell.services.documents import SYSTEM_COLLECTIONS, parse_document
 from keepwell.services.findings import Finding, Findings, Weight
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import BlobStore, Snapshot, Store
+from keepwell.storage.sqlite_audit import reading_unproven
 from keepwell.storage.sqlite_rebuild import Indexer
 
 UNREADABLE_RECORDS_MAX: Final = 50
@@ -92,7 +93,7 @@ class Checker:
         return Findings(account, "" if account is None else self._logins.get(account, ""))
 
     def _check_contents(self, account: AccountId, findings: Findings) -> None:
-        with self._store.account(account).reading() as snapshot:
+        with reading_unproven(self._store.account(account)) as snapshot:
             records = _proven_records(snapshot, findings)
             _check_bytes(snapshot, records, findings)
             if account == SYSTEM_ACCOUNT:
@@ -120,14 +121,18 @@ class Checker:
         """Blobs that no record names. They are listed first: a write under way keeps its blob before its record."""
         held = list(blobs.digests())
         named: set[Digest] = set()
+        unread = Findings(None, "")  # what cannot be read is told where that account is checked
         for account in self._store.accounts():
-            findings.attempt(f"account {account}", partial(self._add_digests, account, named))
+            unread.attempt(account, partial(self._add_digests, account, named))
+        if unread.has(Weight.DAMAGE):
+            findings.note("blobs", "not looked for any that nobody needs, because an account cannot be read")
+            return
         for digest in held:
             if digest not in named:
                 findings.note(f"blob {digest}", "no record of any account names it")
 
     def _add_digests(self, account: AccountId, named: set[Digest]) -> None:
-        with self._store.account(account).reading() as snapshot:
+        with reading_unproven(self._store.account(account)) as snapshot:
             named.update(one.facts.digest for one in snapshot.records() if one.facts.digest is not None)
 
 

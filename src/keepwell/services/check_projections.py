@@ -5,7 +5,7 @@ The reference is `storage.memory.replayed`; what it does not have, the indexes, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,8 +15,7 @@ from keepwell.services.findings import Findings
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import NO_INDEX, Collection, Index, Item, Snapshot
 from keepwell.storage.memory import replayed
-from keepwell.storage.sqlite_indexes import ProjectedRow, projected_rows
-from keepwell.storage.sqlite_snapshot import SqliteSnapshot
+from keepwell.storage.sqlite_audit import ProjectedRow, projected_rows
 
 
 def check_projections(snapshot: Snapshot, records: Sequence[Record], findings: Findings) -> None:
@@ -74,8 +73,9 @@ class _CollectionCheck:
             item = expected.get(name)
             wanted = item and replace(item, component=indexes.get(item.digest, NO_INDEX).component)
             self._compare(name, there.get(name), wanted)
-        if isinstance(self.snapshot, SqliteSnapshot):
-            self._check_rows(self.snapshot, expected, indexes)
+        rows = projected_rows(self.snapshot, self.collection.id)
+        if rows is not None:
+            self._check_rows(rows, expected, indexes)
 
     def _compare(self, name: str, there: Item | None, expected: Item | None) -> None:
         if there is None:
@@ -95,10 +95,10 @@ class _CollectionCheck:
                 indexes[item.digest] = index_again(home, body)
         return indexes
 
-    def _check_rows(self, snapshot: SqliteSnapshot, items: dict[str, Item], indexes: dict[Digest, Index]) -> None:
+    def _check_rows(self, rows: Iterable[ProjectedRow], items: dict[str, Item], indexes: dict[Digest, Index]) -> None:
         traces = self._traces()
         seen = set()
-        for row in projected_rows(snapshot, self.collection.id):
+        for row in rows:
             seen.add(row.name)
             trace = traces.get(row.name)
             if trace is None or row.sequence != trace.sequence or (row.is_there and row.born != trace.born):

@@ -13,7 +13,7 @@ from keepwell.formats.contentlines import InvalidContent
 from keepwell.model.errors import ContentRefused, TooLarge
 from keepwell.model.names import Digest, Home, Kind
 from keepwell.model.record import Properties, digest_of
-from keepwell.services.query.collation import fold
+from keepwell.services.query.card_index import search_text
 from keepwell.storage.contract import NO_INDEX, Index
 
 ITEM_OCTETS_MAX: Final = 10 * 1024 * 1024
@@ -60,8 +60,7 @@ def prepare(home: Home, body: bytes, media_type: str = "") -> Prepared:
 
 def _prepare_card(body: bytes, _media_type: str) -> Prepared:
     facts = vcard.examine(body)
-    text = "\n".join(f"{name}:{value}" for name, value in facts.texts)
-    index = Index(component="VCARD", search_text=fold(text))
+    index = Index(component="VCARD", search_text=search_text(facts))
     return Prepared(body, digest_of(body), "text/vcard", facts.uid, index)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,9 @@ from keepwell.storage.contract import Collection, Item, Snapshot, Store
 
 MEDIA_TYPE_OF: Final = {Home.CONTACTS: "text/vcard", Home.CALENDARS: "text/calendar"}
 """The media type that an item has when nothing else was said."""
+
+SYNCS_AT_ONCE: Final = 32
+"""20,000 files took 71 s one after the other and 6 s so, on a busy disk."""
 
 Progress = Callable[[int, int], None]
 """Told (items done, items in all) now and then."""
@@ -90,12 +94,12 @@ class _Writer:
         self._total = sum(one.count for one in self._collections)
         self._done = 0
         self._octets = 0
+        self._written: list[Path] = []
 
     def write(self, login: str, final: Path) -> Exported:
         documents = [self._write_collection(one) for one in self._collections]
         self._write_file(self._folder / DOCUMENT_NAME, render_document(self._document(login, documents)))
-        for folder, _, _ in os.walk(self._folder):
-            sync_folder(Path(folder))
+        self._sync()
         counts: dict[Kind, int] = {}
         for one in self._collections:
             counts[one.kind] = counts.get(one.kind, 0) + one.count
@@ -148,8 +152,16 @@ class _Writer:
     def _write_file(self, path: Path, octets: bytes) -> None:
         with path.open("xb") as file:
             file.write(octets)
-        sync_file(path)
+        self._written.append(path)
         self._octets += len(octets)
+
+    def _sync(self) -> None:
+        """Make every file, then every folder survive a power cut; many at once, because a disk joins their syncs."""
+        with ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
+            for _ in pool.map(sync_file, self._written):
+                pass  # raises what a sync raised
+        for folder, _, _ in os.walk(self._folder):
+            sync_folder(Path(folder))
 
 
 def _document_of(home: Home, item: Item, file: str) -> ItemDocument:

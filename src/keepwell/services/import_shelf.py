@@ -48,7 +48,6 @@ class Shelf:
         self.home = HOME_OF[collection.kind]
         self._by_uid: dict[str, _Known] = {}
         self._by_name: dict[str, _Known] = {}
-        self._folded: dict[str, object] = {}
         for item in items:
             self._learn(_Known(item.name, item.uid, item.digest))
 
@@ -82,7 +81,7 @@ class Shelf:
         current = self._by_name.get(name)
         if current is not None and (current.digest == prepared.digest or current.uid == prepared.uid):
             return name
-        return free_name(name, self._folded)
+        return free_name(name, self._by_name.__contains__)
 
     def _name_of_uid(self, prepared: Prepared) -> str:
         stem = _UNFIT.sub("_", prepared.uid).lstrip(".")[:_STEM_CHARACTERS_MAX] or prepared.digest[:32]
@@ -93,7 +92,6 @@ class Shelf:
         if before is not None and before.uid:
             self._by_uid.pop(before.uid, None)
         self._by_name[known.name] = known
-        self._folded[known.name.casefold()] = None
         if known.uid:
             self._by_uid[known.uid] = known
 

@@ -13,7 +13,7 @@ names that differ in case alone, which some file systems take for one) it has a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -93,20 +93,20 @@ def file_names(home: Home, names: Iterable[str]) -> dict[str, str]:
     taken = set() if home is Home.PHOTOS else set(PROPERTY_FILES)
     files = {}
     for name in names:
-        files[name] = free_name(name, taken)
+        files[name] = free_name(name, lambda one: one.casefold() in taken)
         taken.add(files[name].casefold())
     return files
 
 
-def free_name(wanted: str, taken: set[str] | dict[str, object]) -> str:
-    """`wanted`, or else the first of `wanted-2`, `wanted-3` … (before its ending) whose folded form is not taken."""
-    if wanted.casefold() not in taken:
+def free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
+    """`wanted`, or else the first of `wanted-2`, `wanted-3` … (before its ending) that is not taken."""
+    if not is_taken(wanted):
         return wanted
     stem, dot, ending = wanted.rpartition(".")
     if not stem:
         stem, dot, ending = wanted, "", ""
     number = 2
-    while (name := _numbered(stem, number, dot + ending)).casefold() in taken:
+    while is_taken(name := _numbered(stem, number, dot + ending)):
         number += 1
     return name
 

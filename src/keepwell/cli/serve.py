@@ -1,0 +1,57 @@
+"""`keepwell serve`: serve the data folder until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, ServeOptions
+from keepwell.app.server import serve as serve_folder
+from keepwell.cli.common import DEFAULTS, Common
+from keepwell.cli.output import print_json, print_line
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = DEFAULT_HOST,
+    port: Annotated[int, Parameter(help="The port to listen on.")] = DEFAULT_PORT,
+    workers: Annotated[int, Parameter(help="Server processes.")] = 1,
+    tls_cert: Annotated[Path | None, Parameter(help="The certificate chain for TLS, a PEM file.")] = None,
+    tls_key: Annotated[Path | None, Parameter(help="The key of the certificate, a PEM file.")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(),
+            help="An address or network whose X-Forwarded-For and -Proto headers are believed; may be repeated.",
+        ),
+    ] = None,
+    log_requests: Annotated[bool, Parameter(help="Write a line for each request to standard error.")] = True,
+    common: Common = DEFAULTS,
+) -> None:
+    """Serve the data folder to phones and programs, until SIGTERM or Ctrl-C."""
+    options = ServeOptions(
+        data=common.data,
+        host=host,
+        port=port,
+        workers=workers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        trusted_proxies=tuple(trusted_proxy or ()),
+        log_requests=log_requests,
+    )
+    url = _url(options)
+    if common.json:
+        print_json({"url": url, "data": str(common.data)})
+    else:
+        print_line(f"Keepwell serves {common.data} at {url} (stop with Ctrl-C)")
+    sys.stdout.flush()
+    serve_folder(options)
+
+
+def _url(options: ServeOptions) -> str:
+    scheme = "http" if options.tls_cert is None else "https"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{scheme}://{host}:{options.port}/"

@@ -1,0 +1,117 @@
+"""`DAV:sync-collection` (RFC 6578): what changed in a collection since a token.
+
+Promises: the names in an answer and its token come from one snapshot; a token that this history cannot answer is
+refused by `DAV:valid-sync-token`, never answered with an empty set; a truncated answer ends with a token that
+continues exactly after it, so nothing is lost whatever is written between two pages. The cost depends on the number
+of changes, not on the size of the collection.
+
+The Depth header is not looked at: clients send 0 (RFC 6578 section 3.2) or 1 (drafts before it), and the sync level
+says all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from keepwell.dav.errors import DavRefused
+from keepwell.dav.multistatus import multistatus, not_found, truncated
+from keepwell.dav.names import dav
+from keepwell.dav.properties import PropertyPlan, plan_properties
+from keepwell.dav.reports.question import Question, Report
+from keepwell.dav.reports.results import render_items, results_limit
+from keepwell.dav.reports.sync_folders import FolderChange, folder_changes
+from keepwell.dav.request import DavResponse
+from keepwell.dav.tokens import SyncToken, parse_token
+from keepwell.dav.xml import empty, escape, text_of
+from keepwell.model.errors import BadRequest
+from keepwell.model.names import Home
+from keepwell.storage.contract import Change
+
+EVERYTHING: Final = 1 << 40
+"""A limit that no collection reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer tells: changes in their order, and the sequence after which the next answer continues."""
+
+    changes: Sequence[Change | FolderChange]
+    sequence: int
+    is_whole: bool
+
+
+def answer(question: Question) -> DavResponse:
+    """The multistatus with its new token. Raises StaleToken, BadRequest, DavRefused."""
+    after = _sequence_asked(question)
+    _check_level(question)
+    limit = results_limit(question.root, dav("limit"), dav("nresults"))
+    plan = plan_properties(question.root)
+    page = _page(question, after, EVERYTHING if limit is None else limit)
+    token = SyncToken(question.required_snapshot().lineage(), question.collection().id, page.sequence)
+    responses = _responses(question, plan, page)
+    if not page.is_whole:
+        responses.append(truncated(question.resource.href))
+    return multistatus(responses, tail=f"<D:sync-token>{escape(str(token))}</D:sync-token>\n")
+
+
+def _sequence_asked(question: Question) -> int:
+    """The sequence that the client has; 0 for an initial sync (RFC 6578 section 3.4)."""
+    element = question.root.find(dav("sync-token"))
+    if element is None:
+        raise BadRequest("the request has no DAV:sync-token", hint="An initial sync has an empty one.")
+    text = text_of(element)
+    if not text:
+        return 0
+    snapshot, collection = question.required_snapshot(), question.collection()
+    return parse_token(text, snapshot.lineage(), collection, _sequence_now(question)).sequence
+
+
+def _sequence_now(question: Question) -> int:
+    """Up to where the answer tells. A folder's own sequence does not move when folders come and go in it."""
+    if question.resource.home is Home.PHOTOS:
+        return question.required_snapshot().head().sequence
+    return question.collection().sequence
+
+
+def _check_level(question: Question) -> None:
+    element = question.root.find(dav("sync-level"))
+    # Before RFC 6578 the level was the Depth header; a request without either is malformed.
+    level = text_of(element).lower() if element is not None else question.depth("absent")
+    if level not in {"1", "infinite", "infinity"}:
+        raise BadRequest(f"the DAV:sync-level is {level!r}", hint="It may be 1 or infinite.")
+    if level != "1" and question.resource.home is Home.PHOTOS:
+        condition = empty(dav("sync-traversal-supported"))
+        raise DavRefused(403, "folders are synced one by one, with a sync level of 1", condition=condition)
+
+
+def _page(question: Question, after: int, limit: int) -> Page:
+    snapshot = question.required_snapshot()
+    found: list[Change | FolderChange] = list(snapshot.changes(question.collection().id, after, limit + 1))
+    if question.resource.home is Home.PHOTOS:
+        folders = folder_changes(snapshot, question.resource, question.scene.actor, after)
+        found = sorted((*found, *folders), key=lambda change: change.sequence)
+    if len(found) > limit:
+        return Page(found[:limit], found[limit - 1].sequence, is_whole=False)
+    return Page(found, _sequence_now(question), is_whole=True)
+
+
+def _responses(question: Question, plan: PropertyPlan, page: Page) -> list[str]:
+    items = [change.item for change in page.changes if isinstance(change, Change) and change.item is not None]
+    responses = render_items(question, plan, items)
+    for change in page.changes:
+        if isinstance(change, FolderChange):
+            responses.append(_folder_response(question, plan, change))
+        elif change.item is None:
+            responses.append(not_found(question.item_href(change.name)))
+    return responses
+
+
+def _folder_response(question: Question, plan: PropertyPlan, change: FolderChange) -> str:
+    if change.folder is None:
+        return not_found(f"{question.item_href(change.name)}/")
+    return plan.render(question.scene, change.folder)
+
+
+REPORT: Final = Report(dav("sync-collection"), answer)

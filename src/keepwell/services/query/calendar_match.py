@@ -1,0 +1,137 @@
+"""Calendar matching: whether a calendar object is what a query asks for (RFC 4791 sections 7.4, 9.7 and 9.9).
+
+Promises: a filter is true of a component when everything in it is true of that same component; a time range is, when
+at least one of the instances that the component describes overlaps it. An override thus answers for its own instance
+and the master for all others. Whatever cannot be decided (a value without meaning, a recurrence that takes too much
+work) counts as overlapping: an item too many can be seen and mended by its owner, an item too few is lost to them.
+
+Leaves to others: narrowing by an index (``prefilter``), and the zone that floating times are read in.
+"""
+
+from datetime import tzinfo
+from typing import Final
+
+from keepwell.formats.contentlines import Component, Line
+from keepwell.formats.expansion import TooManyInstances
+from keepwell.formats.extents import coverages_without_extent, extent_of
+from keepwell.formats.instances import Family, Schedule, families_of, schedule_of
+from keepwell.formats.texts import unescape
+from keepwell.formats.times import InvalidValue, TimeRange
+from keepwell.formats.timezones import zones_of
+from keepwell.formats.timing import Context, moment_of, timing_in
+from keepwell.services.query.alarms import goes_off
+from keepwell.services.query.calendar_filter import CompFilter, ParamFilter, PropFilter
+
+#: The properties that have a time (RFC 4791 9.9).
+TIMED_PROPERTIES: Final = frozenset({"COMPLETED", "CREATED", "DTEND", "DTSTAMP", "DTSTART", "DUE", "LAST-MODIFIED"})
+
+#: The components that have a time (RFC 4791 9.9).
+TIMED_COMPONENTS: Final = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VALARM"})
+
+#: The property that DURATION stands in for.
+_END_PROPERTIES: Final = {"VEVENT": "DTEND", "VTODO": "DUE"}
+
+
+def matches(calendar: Component, wanted: CompFilter, floating_zone: tzinfo) -> bool:
+    """Whether the filter, whose outermost component is VCALENDAR, is true of the calendar object."""
+    if calendar.name != wanted.name:
+        return wanted.is_not_defined
+    return not wanted.is_not_defined and _Matching(calendar, floating_zone).accepts(calendar, wanted)
+
+
+class _Matching:
+    """One object under evaluation; families and schedules are computed once, when first needed."""
+
+    __slots__ = ("_calendar", "_context", "_families", "_schedules")
+
+    def __init__(self, calendar: Component, floating_zone: tzinfo) -> None:
+        self._calendar = calendar
+        self._context = Context(zones_of(calendar), floating_zone)
+        self._families: dict[str, list[Family]] = {}
+        self._schedules: dict[int, Schedule] = {}
+
+    def accepts(self, component: Component, wanted: CompFilter) -> bool:
+        """Whether everything in the filter but its time range is true of the component."""
+        return all(self._has_property(component, one) for one in wanted.prop_filters) and all(
+            self._has_part(component, one) for one in wanted.comp_filters
+        )
+
+    def _has_part(self, owner: Component, wanted: CompFilter) -> bool:
+        parts = [part for part in owner.components if part.name == wanted.name]
+        if wanted.is_not_defined:
+            return not parts
+        asked = wanted.time_range
+        return any(self.accepts(part, wanted) and (asked is None or self._is_in(owner, part, asked)) for part in parts)
+
+    def _is_in(self, owner: Component, part: Component, asked: TimeRange) -> bool:
+        try:
+            if part.name == "VALARM":
+                return goes_off(part, owner, self._schedule(self._family(owner)), asked)
+            return self._overlaps(part, asked)
+        except (InvalidValue, TooManyInstances):
+            return True
+
+    def _overlaps(self, part: Component, asked: TimeRange) -> bool:
+        family = self._family(part)
+        timing = next(member.timing for member in family.members if member.component is part)
+        if extent_of(timing, self._context) is None:
+            coverages = iter(coverages_without_extent(timing, self._context))
+        else:
+            coverages = (one.coverage for one in self._schedule(family).instances_of(part, asked))
+        return any(asked.overlaps(one.start, one.end) for one in coverages)
+
+    def _family(self, part: Component) -> Family:
+        if part.name not in self._families:
+            self._families[part.name] = families_of(self._calendar, part.name)
+        families = self._families[part.name]
+        return next(one for one in families if any(member.component is part for member in one.members))
+
+    def _schedule(self, family: Family) -> Schedule:
+        key = id(family)
+        if key not in self._schedules:
+            self._schedules[key] = schedule_of(family, self._context)
+        return self._schedules[key]
+
+    def _has_property(self, component: Component, wanted: PropFilter) -> bool:
+        lines = [line for line in component.properties if line.name == wanted.name]
+        if wanted.is_not_defined:
+            return not lines
+        asked = wanted.time_range
+        if asked is not None and not lines and wanted.name == _END_PROPERTIES.get(component.name):
+            return self._ends_in(component, asked)
+        return any(_is_as_wanted(line, wanted) and (asked is None or self._is_line_in(line, asked)) for line in lines)
+
+    def _is_line_in(self, line: Line, asked: TimeRange) -> bool:
+        try:
+            return _is_instant_in(moment_of(line, self._context.zones).instant(self._context.floating_zone), asked)
+        except InvalidValue:
+            return True
+
+    def _ends_in(self, component: Component, asked: TimeRange) -> bool:
+        """The same of DTSTART and DURATION, where they stand for the property (RFC 4791 9.9)."""
+        timing = timing_in(component)
+        if "DURATION" not in timing.lines:
+            return False
+        try:
+            extent = extent_of(timing, self._context)
+            return extent is not None and _is_instant_in(extent.end_after(extent.start, self._context), asked)
+        except InvalidValue:
+            return True
+
+
+def _is_instant_in(instant: int, asked: TimeRange) -> bool:
+    return asked.overlaps(instant, instant + 1)
+
+
+def _is_as_wanted(line: Line, wanted: PropFilter) -> bool:
+    if wanted.text_match is not None and not wanted.text_match.accepts(unescape(line.value)):
+        return False
+    return all(has_parameter(line, one) for one in wanted.param_filters)
+
+
+def has_parameter(line: Line, wanted: ParamFilter) -> bool:
+    """Whether the filter is true of the line's parameters; of many values, one must match."""
+    values = [value for parameter in line.parameters if parameter.name == wanted.name for value in parameter.values]
+    if wanted.is_not_defined or wanted.text_match is None:
+        return bool(values) is not wanted.is_not_defined
+    return any(wanted.text_match.accepts(value) for value in values)

@@ -1,0 +1,102 @@
+"""States: opaque texts that name a moment in one collection's history, for whoever asks what changed since.
+
+A state of another lineage (a history that a restore moved back), of another collection (also one that had the same
+name before), or of a sequence that is not there yet is refused with StaleToken, never answered with "nothing changed".
+
+`library_in_state` makes writes that are carried out only while their collection is still in the state that the caller
+knows (`ifInState` of RFC 8620 section 5.3): the state is compared inside the storage transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from keepwell.model.errors import NotThere, PreconditionFailed, StaleToken
+from keepwell.model.names import AccountId, Lineage
+from keepwell.services.library import Library, Place
+from keepwell.storage.contract import Collection, Snapshot, Store, Transaction
+from keepwell.storage.writers import Ticket, Writers
+
+Outcome = TypeVar("Outcome")
+Guard = Callable[[Snapshot], None]
+"""Looks at the account before a work runs, and raises when the work must not run."""
+
+_state = re.compile(r"([A-Za-z0-9_.-]{1,128})\.([0-9]{1,18})\.([0-9]{1,18})")
+
+
+class StateMismatch(PreconditionFailed):
+    """The collection is not in the state any more that the caller named."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionState:
+    """A moment in the history of a collection: its last change then."""
+
+    lineage: Lineage
+    collection_id: int
+    sequence: int
+
+    def __str__(self) -> str:
+        """As clients see it; they compare it and send it back, and read nothing in it."""
+        return f"{self.lineage}.{self.collection_id}.{self.sequence}"
+
+
+def state_of(snapshot: Snapshot, collection: Collection) -> CollectionState:
+    """The state of a collection of this snapshot."""
+    return CollectionState(snapshot.lineage(), collection.id, collection.sequence)
+
+
+def account_state(snapshot: Snapshot) -> CollectionState:
+    """The state of a whole account: another one after every change of it. Collection 0 is never there."""
+    return CollectionState(snapshot.lineage(), 0, snapshot.head().sequence)
+
+
+def parse_state(text: str) -> CollectionState:
+    """Read a state. Raises StaleToken."""
+    found = _state.fullmatch(text)
+    if found is None:
+        raise StaleToken(f"{text[:80]!r} is not a state of this server", hint="Start over without a state.")
+    return CollectionState(Lineage(found[1]), int(found[2]), int(found[3]))
+
+
+def require_answerable(state: CollectionState, now: CollectionState) -> None:
+    """Raise StaleToken unless `state` is a moment of the history that led to `now`."""
+    if (state.lineage, state.collection_id) != (now.lineage, now.collection_id):
+        raise StaleToken(f"{state} belongs to another collection or history", hint="Start over without a state.")
+    if state.sequence > now.sequence:
+        raise StaleToken(f"{state} is from a future of this collection", hint="Start over without a state.")
+
+
+def library_in_state(store: Store, writers: Writers, place: Place, expected: str) -> Library:
+    """A library whose writes settle with StateMismatch unless the collection at `place` is in this state."""
+
+    def guard(snapshot: Snapshot) -> None:
+        collection = snapshot.collection(place.home, place.collection)
+        if collection is None:
+            raise NotThere(f"there is no collection {place.home}/{place.collection}")
+        now = str(state_of(snapshot, collection))
+        if now != expected:
+            raise StateMismatch(
+                f"{place.home}/{place.collection} is in state {now}, not {expected[:80]}; nothing was changed",
+                hint="Ask for the changes since the state that you know, then try again.",
+            )
+
+    return Library(store, cast(Writers, _GuardedWriters(writers, guard)))
+
+
+class _GuardedWriters:
+    """Writers whose works run only when the guard lets them."""
+
+    def __init__(self, writers: Writers, guard: Guard) -> None:
+        self._writers = writers
+        self._guard = guard
+
+    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
+        def guarded(transaction: Transaction) -> Outcome:
+            self._guard(transaction)
+            return work(transaction)
+
+        return self._writers.submit(account, guarded)

@@ -1,0 +1,103 @@
+"""The OpenAPI document is made from what is served, and what is served keeps to it, also under generated requests."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from keepwell.api.app import OPERATIONS, PREFIX, api_app
+from keepwell.model.names import Home
+from tests.api.desk import CONTACTS, Desk, desk
+from tests.services.samples import card, event
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what it imports is not ours
+    import schemathesis
+    from schemathesis.checks import (
+        content_type_conformance,
+        not_a_server_error,
+        response_headers_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk(Path(tmp_path_factory.mktemp("openapi"))) as here:
+        here.put(f"{CONTACTS}/items/bob.vcf", card("b"))
+        here.put("/collections/calendars/calendar/items/a.ics", event("a"))
+        here.share("contacts", write=True, home=Home.CONTACTS)
+        yield here
+
+
+@pytest.fixture(scope="module")
+def described(filled: Desk) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_asgi(f"{PREFIX}/openapi.json", api_app(filled.services))
+
+
+schema = schemathesis.pytest.from_fixture("described")
+
+
+@schema.parametrize()
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+def test_generated_requests_are_answered_as_described(filled: Desk, case: schemathesis.Case) -> None:
+    """Whatever is sent, there is no 5xx, and status, headers and body are as the document says."""
+    case.call_and_validate(headers=filled.headers("anna"), checks=CHECKS)
+
+
+def test_every_operation_is_described_and_served(filled: Desk) -> None:
+    """The document has exactly the declared operations and the two that describe them."""
+    paths = filled.client.get(f"{PREFIX}/openapi.json").json()["paths"]
+    listed = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    declared = {(one.method, PREFIX + one.path) for one in OPERATIONS}
+    assert listed == declared | {("GET", f"{PREFIX}/openapi.json"), ("GET", f"{PREFIX}/")}
+    names = [one.name for one in OPERATIONS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_reference_leads_somewhere(filled: Desk) -> None:
+    """Each `$ref` of the document is to a part that it has."""
+    document = filled.client.get(f"{PREFIX}/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    found = set(references(document))
+    assert len(found) > 20
+    for reference in found:
+        part = document
+        for step in reference.removeprefix("#/").split("/"):
+            part = part[step]
+
+
+def references(part: object) -> Iterator[str]:
+    """Every reference in a part of the document."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_page_names_every_operation(filled: Desk, path: str) -> None:
+    """People read every operation at the face's root, without script and without a sign-in."""
+    page = filled.client.get(PREFIX + path)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script" not in page.text
+    for operation in OPERATIONS:
+        assert f"{operation.method} {PREFIX}{operation.path}" in page.text

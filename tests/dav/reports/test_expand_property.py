@@ -1,0 +1,85 @@
+"""DAV:expand-property, RFC 3253 section 3.8."""
+
+from __future__ import annotations
+
+from tests.dav.reports.face import FRIENDS, NAMESPACES, WORK, Face, card, event
+
+ME = "/dav/principals/anna/"
+
+
+def test_a_pointed_to_resource_stands_in_place_of_its_href(face: Face) -> None:
+    body = (
+        '<D:expand-property><D:property name="current-user-principal">'
+        '<D:property name="displayname"/></D:property></D:expand-property>'
+    )
+    answer = face.report("/dav/", body, "0")
+    inside = "D:response/D:propstat/D:prop/D:current-user-principal/D:response"
+    assert answer.texts(f"{inside}/D:href") == [ME]
+    assert answer.texts(f"{inside}/D:propstat/D:prop/D:displayname") == ["Anna Ångström"]
+
+
+def test_a_property_without_inner_properties_is_given_as_it_is(face: Face) -> None:
+    answer = face.report(ME, '<D:expand-property><D:property name="principal-URL"/></D:expand-property>', "0")
+    assert answer.texts("D:response/D:propstat/D:prop/D:principal-URL/D:href") == [ME]
+
+
+def test_other_namespaces_are_named_by_an_attribute(face: Face) -> None:
+    body = (
+        f'<D:expand-property><D:property name="calendar-home-set" namespace="{NAMESPACES["C"]}">'
+        '<D:property name="owner"/></D:property></D:expand-property>'
+    )
+    answer = face.report(ME, body, "0")
+    assert answer.texts(".//C:calendar-home-set/D:response/D:href") == ["/dav/calendars/anna/"]
+    assert answer.texts(".//D:owner/D:href") == [ME]
+
+
+def test_a_mail_address_is_not_followed(face: Face) -> None:
+    body = (
+        f'<D:expand-property><D:property name="calendar-user-address-set" namespace="{NAMESPACES["C"]}">'
+        '<D:property name="displayname"/></D:property></D:expand-property>'
+    )
+    answer = face.report("/dav/principals/berta@example.org/", body, "0", "berta@example.org")
+    assert answer.texts(".//C:calendar-user-address-set/D:href") == ["mailto:berta@example.org"]
+    assert answer.texts(".//C:calendar-user-address-set/D:response/D:href") == ["/dav/principals/berta@example.org/"]
+
+
+def test_an_unknown_property_is_a_404_in_its_propstat(face: Face) -> None:
+    body = '<D:expand-property><D:property name="nothing" namespace="urn:x"/></D:expand-property>'
+    answer = face.report(ME, body, "0")
+    assert answer.texts("D:response/D:propstat/D:status") == ["HTTP/1.1 404 Not Found"]
+
+
+def test_depth_one_tells_of_the_members_that_are_no_items(face: Face) -> None:
+    answer = face.report("/dav/calendars/anna/", '<D:expand-property><D:property name="owner"/></D:expand-property>')
+    assert WORK in answer.statuses()
+    assert len(answer.statuses()) == 4
+
+
+def test_an_item_has_its_properties(face: Face) -> None:
+    face.put(f"{FRIENDS}a.vcf", card("a"))
+    body = '<D:expand-property><D:property name="getetag"/><D:property name="owner"/></D:expand-property>'
+    answer = face.report(f"{FRIENDS}a.vcf", body, "0")
+    assert answer.texts(".//D:getetag")[0].startswith('"')
+    assert answer.texts(".//D:owner/D:href") == [ME]
+
+
+def test_nesting_is_bounded(face: Face) -> None:
+    opening = '<D:property name="current-user-principal">'
+    body = f"<D:expand-property>{opening * 50}{'</D:property>' * 50}</D:expand-property>"
+    assert face.report(ME, body, "0").status == 400
+
+
+def test_an_answer_follows_a_bounded_number_of_hrefs(face: Face) -> None:
+    several = (
+        '<D:property name="current-user-principal">'
+        + '<D:property name="owner"><D:property name="owner"/></D:property>'
+    )
+    body = f"<D:expand-property>{(several + '</D:property>') * 400}</D:expand-property>"
+    answer = face.report(WORK, body, "0")
+    assert (answer.status, answer.conditions()) == (403, ["D:number-of-matches-within-limits"])
+
+
+def test_a_name_that_is_no_xml_name_is_a_bad_request(face: Face) -> None:
+    face.put(f"{WORK}a.ics", event("a"))
+    assert face.report(WORK, '<D:expand-property><D:property name="a b"/></D:expand-property>', "0").status == 400
+    assert face.report(WORK, "<D:expand-property><D:property/></D:expand-property>", "0").status == 400

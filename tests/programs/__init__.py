@@ -1,0 +1,1 @@
+"""The programs people use, each started for real against a real server."""
