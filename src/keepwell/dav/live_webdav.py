@@ -145,8 +145,17 @@ def _supported_reports(scene: Scene, resource: Resource) -> str:
     return _report_set(name for name in reports_on(resource) if name in scene.reports)
 
 
-def _supported_reports_of_item(scene: Scene, _resource: Resource) -> str:
-    return _report_set(name for name in (dav("expand-property"),) if name in scene.reports)
+_NOT_ON_ITEMS: Final = frozenset({caldav("free-busy-query"), dav("sync-collection")})
+
+
+def reports_on_item(resource: Resource) -> tuple[str, ...]:
+    """Clark names of the reports that an item answers about itself (RFC 4791 section 7, RFC 6352 section 8)."""
+    in_home = _REPORTS_IN_HOME.get(HOME_OF[resource.required_collection().kind], ())
+    return (*(name for name in in_home if name not in _NOT_ON_ITEMS), dav("expand-property"))
+
+
+def _supported_reports_of_item(scene: Scene, resource: Resource) -> str:
+    return _report_set(name for name in reports_on_item(resource) if name in scene.reports)
 
 
 def _report_set(names: Iterable[str]) -> str:

@@ -87,11 +87,7 @@ def _hull(coverages: list[Coverage], *, exact: bool) -> Span:
     start, end = min(one.start for one in coverages), max(one.end for one in coverages)
     if exact:
         return Span(start, end, True)
-    return Span(_widened(start, -_MARGIN_SECONDS), _widened(end, _MARGIN_SECONDS), False)
-
-
-def _widened(instant: int, seconds: int) -> int:
-    return instant if instant in (BEGINNING, FOREVER) else instant + seconds
+    return Span(max(BEGINNING, start - _MARGIN_SECONDS), min(FOREVER, end + _MARGIN_SECONDS), False)
 
 
 def _coverages(timing: Timing, context: Context) -> list[Coverage]:
