@@ -35,7 +35,8 @@ CHECKS = [
 ]
 
 
-schemathesis.openapi.media_type("text/vcard", strategies.sampled_from([card("b"), card("c", "Eve"), b"no card"]))
+for taken in ("application/octet-stream", "text/vcard", "text/calendar"):
+    schemathesis.openapi.media_type(taken, strategies.sampled_from([card("b"), card("c", "Eve"), b"no card"]))
 
 KNOWN = {"home": "contacts", "name": "contacts", "item": "bob.vcf", "sequence": 7, "id": "none"}
 DESCRIBED = [(one.method, PREFIX + one.path) for one in OPERATIONS]

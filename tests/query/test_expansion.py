@@ -16,9 +16,7 @@ START = datetime(1997, 9, 2, 9)
 
 
 def times(text: str, start: datetime = START, count: int = 5, since: datetime | None = None) -> list[datetime]:
-    found = occurrences(
-        parse_rule(text), start, since=since or start, last=datetime.max, budget=Budget()
-    )
+    found = occurrences(parse_rule(text), start, since=since or start, last=datetime.max, budget=Budget())
     return list(islice(found, count))
 
 
@@ -136,9 +134,7 @@ ABSURD = [
 @pytest.mark.parametrize("text", ABSURD)
 def test_absurd_rule_costs_bounded_work(text: str) -> None:
     """A rule that would be followed for ever raises TooManyInstances instead."""
-    found = occurrences(
-        parse_rule(text), START, since=datetime(2026, 1, 1), last=datetime(9999, 1, 1), budget=Budget()
-    )
+    found = occurrences(parse_rule(text), START, since=datetime(2026, 1, 1), last=datetime(9999, 1, 1), budget=Budget())
 
     with pytest.raises(TooManyInstances):
         for _ in found:
@@ -174,7 +170,9 @@ def test_count_is_counted_from_the_start() -> None:
     assert last_occurrence(parse_rule("FREQ=WEEKLY;INTERVAL=999999999;COUNT=999999999"), START).year == 9999
 
 
-@pytest.mark.parametrize("text", ["", "FREQ=", "FREQ=OFTEN", "FREQ=DAILY;INTERVAL=0", "FREQ=DAILY;BYDAY=XX", "RSCALE=HEBREW;FREQ=YEARLY"])
+@pytest.mark.parametrize(
+    "text", ["", "FREQ=", "FREQ=OFTEN", "FREQ=DAILY;INTERVAL=0", "FREQ=DAILY;BYDAY=XX", "RSCALE=HEBREW;FREQ=YEARLY"]
+)
 def test_rule_without_meaning_is_refused(text: str) -> None:
     """What is no rule of the Gregorian calendar raises InvalidValue."""
     with pytest.raises(InvalidValue):

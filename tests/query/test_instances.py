@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
-from recurring_ical_events import of as recurring_events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
-from tests.query.building import BERLIN, NEW_YORK, at, calendar, event, is_found, octets, span
+from recurring_ical_events import of as recurring_events_of
 
 from keepwell.formats.contentlines import Component, parse
 from keepwell.formats.expansion import TooManyInstances
@@ -15,6 +14,7 @@ from keepwell.formats.instances import Instance, families_of, schedule_of
 from keepwell.formats.times import TimeRange
 from keepwell.formats.timezones import zones_of
 from keepwell.formats.timing import Context
+from tests.query.building import BERLIN, NEW_YORK, at, calendar, event, is_found, octets, span
 
 JANUARY = span("20260101T000000", "20260201T000000")
 
@@ -77,9 +77,7 @@ def test_instance_lasts_as_long_as_the_first_over_a_change_of_the_clock() -> Non
 )
 def test_exception_excludes_the_instance_however_it_is_written(exception: str) -> None:
     """An EXDATE in another zone, in UTC, floating or as a date takes out the instance of that time."""
-    found = starts(
-        event("DTSTART;TZID=Europe/Berlin:20260105T090000", "RRULE:FREQ=DAILY;COUNT=3", exception)
-    )
+    found = starts(event("DTSTART;TZID=Europe/Berlin:20260105T090000", "RRULE:FREQ=DAILY;COUNT=3", exception))
 
     assert found == [at("20260105T080000"), at("20260107T080000")]
 
@@ -230,7 +228,12 @@ def test_long_instance_is_found_in_its_middle() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31", "FREQ=SECONDLY;COUNT=99999999;BYDAY=MO"]
+    "rule",
+    [
+        "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31",
+        "FREQ=SECONDLY;COUNT=99999999;BYDAY=MO",
+    ],
 )
 def test_absurd_series_is_refused_or_answered(rule: str) -> None:
     """A series that cannot be followed raises TooManyInstances where instances are wanted."""
@@ -265,9 +268,7 @@ def test_series_that_cannot_be_decided_is_found() -> None:
     zone=st.sampled_from(["Europe/Berlin", "America/New_York", "UTC"]),
 )
 @settings(deadline=None, max_examples=40)
-def test_instances_are_those_of_another_implementation(
-    day: int, hour: int, rule: str, offset: int, zone: str
-) -> None:
+def test_instances_are_those_of_another_implementation(day: int, hour: int, rule: str, offset: int, zone: str) -> None:
     """In any month, a series has the instances that the recurring-ical-events library finds."""
     first = datetime(2024, 1, 1, hour) + timedelta(days=day)
     text = event(f"DTSTART;TZID={zone}:{first:%Y%m%dT%H%M%S}", "DURATION:PT90M", f"RRULE:{rule}")
@@ -282,8 +283,6 @@ def test_instances_are_those_of_another_implementation(
 
 def test_zone_of_the_asker_moves_floating_series() -> None:
     """A floating series is at its clock time wherever the asker is."""
-    found = starts(
-        event("DTSTART:20260105T090000", "RRULE:FREQ=DAILY;COUNT=1"), zone=NEW_YORK
-    )
+    found = starts(event("DTSTART:20260105T090000", "RRULE:FREQ=DAILY;COUNT=1"), zone=NEW_YORK)
 
     assert found == [at("20260105T140000")]

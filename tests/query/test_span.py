@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.query.building import BERLIN, at, component, event, is_found, octets
-from tests.query.test_timezones import EASTERN
 
 from keepwell.formats.contentlines import parse
 from keepwell.formats.icalendar import examine
 from keepwell.formats.recurrence import Span, span_of
 from keepwell.formats.times import BEGINNING, FOREVER, TimeRange
+from tests.query.building import BERLIN, at, component, event, is_found, octets
+from tests.query.test_timezones import EASTERN
 
 
 def span_of_octets(data: bytes) -> Span:
@@ -22,7 +22,10 @@ def span_of_octets(data: bytes) -> Span:
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (("DTSTART:20260105T090000Z", "DTEND:20260105T100000Z"), Span(at("20260105T090000"), at("20260105T100000"), True)),
+        (
+            ("DTSTART:20260105T090000Z", "DTEND:20260105T100000Z"),
+            Span(at("20260105T090000"), at("20260105T100000"), True),
+        ),
         (("DTSTART:20260105T090000Z",), Span(at("20260105T090000"), at("20260105T090001"), True)),
         (
             ("DTSTART;TZID=Europe/Berlin:20260105T090000", "DURATION:PT1H"),
@@ -97,7 +100,12 @@ def objects(draw: st.DrawFn) -> str:
     lines.append(
         draw(
             st.sampled_from(
-                ["SUMMARY:x", "RRULE:FREQ=DAILY;COUNT=4", "RRULE:FREQ=WEEKLY", "RRULE:FREQ=DAILY;UNTIL=20260115T000000Z"]
+                [
+                    "SUMMARY:x",
+                    "RRULE:FREQ=DAILY;COUNT=4",
+                    "RRULE:FREQ=WEEKLY",
+                    "RRULE:FREQ=DAILY;UNTIL=20260115T000000Z",
+                ]
             )
         )
     )
@@ -149,7 +157,9 @@ def test_simple_series_matches_as_counted_by_hand(
     first = datetime(2026, 1, 1, 9, tzinfo=UTC) + timedelta(days=day)
     step, length = timedelta(days=interval * (7 if unit == "WEEKLY" else 1)), timedelta(minutes=minutes)
     text = event(
-        f"DTSTART:{first:%Y%m%dT%H%M%SZ}", f"DURATION:PT{minutes}M", f"RRULE:FREQ={unit};INTERVAL={interval};COUNT={count}"
+        f"DTSTART:{first:%Y%m%dT%H%M%SZ}",
+        f"DURATION:PT{minutes}M",
+        f"RRULE:FREQ={unit};INTERVAL={interval};COUNT={count}",
     )
     begin = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day + asked_day)
     end = begin + timedelta(hours=asked_hours)

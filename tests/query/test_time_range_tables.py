@@ -3,12 +3,11 @@
 from datetime import UTC
 
 import pytest
-from tests.query.building import NEW_YORK, calendar, component, is_found, octets, span
 
 from keepwell.formats.icalendar import examine
 from keepwell.formats.recurrence import span_of
 from keepwell.services.query.calendar_match import matches
-from tests.query.building import within
+from tests.query.building import NEW_YORK, calendar, component, is_found, octets, span, within
 
 # Each row: the component, its lines, start and end of the range (all on 5 January 2026), whether it overlaps.
 EVENT_ROWS = [

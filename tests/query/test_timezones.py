@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.query.building import BERLIN, NEW_YORK, calendar, event
 
 from keepwell.formats.times import InvalidValue, instant_of, later, parse_duration, parse_moment, parse_utc_offset
 from keepwell.formats.timezones import iana_zone, zones_of
+from tests.query.building import BERLIN, NEW_YORK, calendar, event
 
 EASTERN = """BEGIN:VTIMEZONE
 TZID:Office
@@ -134,7 +134,8 @@ def test_day_is_a_day_on_the_calendar() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026", "20260230", "20260105T2500", "20260105X090000", "20260105T090000+", "20260105T256000Z", "00000101"]
+    "text",
+    ["", "2026", "20260230", "20260105T2500", "20260105X090000", "20260105T090000+", "20260105T256000Z", "00000101"],
 )
 def test_time_that_does_not_exist_is_refused(text: str) -> None:
     """What is no date and no date-time raises InvalidValue."""

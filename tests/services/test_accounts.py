@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from keepwell.model.errors import AlreadyThere, BadRequest, NotThere
-from keepwell.model.names import SYSTEM_ACCOUNT, Home, Kind
+from keepwell.model.errors import AlreadyThere, BadRequest, CannotStart, NotThere
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Kind
 from keepwell.services.accounts import ensure_system_account
 from keepwell.services.directory import Directory
+from keepwell.storage.memory import MemoryStore
 from tests.services.people import People, people
 
 
@@ -103,6 +104,15 @@ def test_the_system_account_is_made_once(here: People) -> None:
     here.accounts.add("anna")
     ensure_system_account(here.store)
     assert here.directory.logins() == ["anna"]
+
+
+def test_a_lost_system_account_is_not_made_anew_empty() -> None:
+    """People's accounts without the system account are a loss, and an empty directory would hide it."""
+    store = MemoryStore()
+    store.create(AccountId("a_annaannaannaanna"))
+    with pytest.raises(CannotStart, match="missing beside 1 account"):
+        ensure_system_account(store)
+    assert store.accounts() == ["a_annaannaannaanna"]
 
 
 def test_a_directory_made_anew_knows_the_same(here: People) -> None:

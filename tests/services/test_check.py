@@ -213,7 +213,7 @@ STALE = [
     ("DELETE FROM items WHERE name = '3.ics'", "calendars/calendar/3.ics"),
     ("DELETE FROM items WHERE name = '1.vcf'", "contacts/contacts/1.vcf"),
     ("UPDATE items SET name = 'other' WHERE name = '3.vcf'", "contacts/contacts/other"),
-    ("UPDATE content SET search_text = 'x' WHERE id = 7", "contacts/contacts/3.vcf"),
+    ("UPDATE search SET text = 'x' WHERE name = '3.vcf'", "contacts/contacts/3.vcf"),
     ("UPDATE collections SET count = count + 1 WHERE name = 'tasks'", "calendars/tasks"),
     ("UPDATE collections SET properties = '{}' WHERE name = 'tasks'", "calendars/tasks"),
     ("DELETE FROM collections WHERE name = 'notes'", "calendars/notes"),

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.ground.entropy import Entropy, base32_word
-from keepwell.model.errors import AlreadyThere, NotThere
+from keepwell.model.errors import AlreadyThere, CannotStart, NotThere
 from keepwell.model.names import HOME_OF, SYSTEM_ACCOUNT, AccountId, Home, Kind, parse_login
 from keepwell.model.record import Op, digest_of
 from keepwell.services.directory import Directory
@@ -59,9 +59,20 @@ def hash_secret(secret: str) -> str:
 
 
 def ensure_system_account(store: Store) -> None:
-    """Make the system account when there is none; may be called again."""
-    if SYSTEM_ACCOUNT in store.accounts():
+    """Make the system account of a new data folder; may be called again.
+
+    Raises CannotStart when people's accounts are there without it: an empty one would hide that it was lost.
+    """
+    try:
+        store.account(SYSTEM_ACCOUNT)
         return
+    except NotThere:
+        pass  # a new folder, or one that lost it
+    if there := store.accounts():
+        raise CannotStart(
+            f"the system account, which has every login, is missing beside {len(there)} accounts",
+            hint="Put its file accounts/sy/a_system.db back from a copy. See what is there with: keepwell check",
+        )
 
     def work(transaction: Transaction) -> None:
         transaction.append(Entry(Op.OPEN, "keepwell"))

@@ -182,7 +182,7 @@ class Snapshot(Protocol):
         ...
 
     def search_texts(self, collection_id: int, needles: Sequence[str]) -> list[tuple[str, str]]:
-        """(item name, search text) of the items whose search text has at least one of `needles` (none: all)."""
+        """(item name, search text) of the items that have a search text with at least one of `needles` (none: all)."""
         ...
 
     def records(self, after: int = 0, *, collection: tuple[Home, str] | None = None) -> Iterator[Record]:

@@ -186,7 +186,7 @@ class MemorySnapshot:
     def search_texts(self, collection_id: int, needles: Sequence[str]) -> list[tuple[str, str]]:
         """(item name, search text) of the items whose search text has at least one of `needles` (none: all)."""
         ordered = sorted(self._state.items.get(collection_id, {}).items())
-        texts = [(name, index.search_text) for name, (_, index) in ordered]
+        texts = [(name, index.search_text) for name, (_, index) in ordered if index.search_text]
         return [(name, text) for name, text in texts if not needles or any(one in text for one in needles)]
 
     def records(self, after: int = 0, *, collection: tuple[Home, str] | None = None) -> Iterator[Record]:

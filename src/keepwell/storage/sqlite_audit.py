@@ -19,7 +19,8 @@ from keepwell.storage.sqlite_snapshot import SqliteSnapshot
 
 _ROWS = (
     "SELECT i.name, i.seq, i.born, i.digest IS NOT NULL, i.component, i.span_start, i.span_end, i.span_exact,"
-    " coalesce(c.search_text, ''), c.digest IS i.digest FROM items i LEFT JOIN content c ON c.id = i.content_id"
+    " coalesce(s.text, ''), c.digest IS i.digest FROM items i LEFT JOIN content c ON c.id = i.content_id"
+    " LEFT JOIN search s ON s.collection_id = i.collection_id AND s.seq = i.seq AND s.name = i.name"
     " WHERE i.collection_id = ? ORDER BY i.name"
 )
 

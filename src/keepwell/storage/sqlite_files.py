@@ -39,10 +39,8 @@ CREATE TABLE journal (
     digest BLOB, size INTEGER, properties TEXT, lineage TEXT NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX journal_by_name ON journal (collection, name);
--- `body` is NULL when the bytes are in the blob store; `search_text` is a projection of the body.
-CREATE TABLE content (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, search_text TEXT NOT NULL, body BLOB
-);
+-- `body` is NULL when the bytes are in the blob store.
+CREATE TABLE content (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB);
 
 CREATE TABLE collections (
     id INTEGER PRIMARY KEY, home TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, properties TEXT NOT NULL,
@@ -59,6 +57,11 @@ CREATE TABLE items (
 CREATE INDEX items_by_seq ON items (collection_id, seq);
 CREATE INDEX items_by_uid ON items (collection_id, uid) WHERE uid <> '' AND digest IS NOT NULL;
 CREATE INDEX items_by_span ON items (collection_id, span_end, span_start) WHERE span_end IS NOT NULL;
+-- What a text search passes over, apart from the bytes so that it is small and lies together; grows at its end.
+CREATE TABLE search (
+    collection_id INTEGER NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (collection_id, seq)
+) WITHOUT ROWID;
 CREATE TABLE ledger (
     kind TEXT PRIMARY KEY, seq INTEGER NOT NULL, count INTEGER NOT NULL, set_hash TEXT NOT NULL
 ) WITHOUT ROWID;

@@ -27,7 +27,7 @@ def rebuild_projections(
     """Empty the projections and project every record again. Raises Damaged when content is missing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table in ("items", "collections", "ledger"):
+        for table in ("items", "search", "collections", "ledger"):
             connection.execute(f"DELETE FROM {table}")
         transaction = SqliteTransaction(connection, account, blobs, SystemClock())
         records = list(SqliteSnapshot(connection, account, blobs).records())
@@ -53,6 +53,4 @@ def _project(
     body = transaction.content(facts.digest)
     if row is None or body is None:
         raise Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")
-    index = indexer(HOME_OF[facts.kind], body)
-    connection.execute("UPDATE content SET search_text = ? WHERE id = ?", (index.search_text, row[0]))
-    transaction.project(record, row[0], index)
+    transaction.project(record, row[0], indexer(HOME_OF[facts.kind], body))

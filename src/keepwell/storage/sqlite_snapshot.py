@@ -240,10 +240,9 @@ class SqliteSnapshot:
 
     def search_texts(self, collection_id: int, needles: Sequence[str]) -> list[tuple[str, str]]:
         """(item name, search text) of the items whose search text has at least one of `needles` (none: all)."""
-        condition = " OR ".join(["instr(c.search_text, ?) > 0"] * len(needles)) or "1"
+        condition = " OR ".join(["instr(text, ?) > 0"] * len(needles)) or "1"
         rows = self._execute(
-            "SELECT i.name, c.search_text FROM items i JOIN content c ON c.id = i.content_id"
-            f" WHERE i.collection_id = ? AND i.digest IS NOT NULL AND ({condition}) ORDER BY i.name",
+            f"SELECT name, text FROM search WHERE collection_id = ? AND ({condition}) ORDER BY name",
             (collection_id, *needles),
         )
         return [(cast(str, name), cast(str, text)) for name, text in rows]

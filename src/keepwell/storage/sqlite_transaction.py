@@ -39,7 +39,9 @@ _encode_json = msgspec.json.Encoder(order="sorted").encode
 
 _INSERT_JOURNAL = f"INSERT INTO journal VALUES ({', '.join('?' * 15)})"
 _INSERT_ITEM = f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 16)})"
-_INSERT_CONTENT = "INSERT INTO content (digest, search_text, body) VALUES (?, ?, ?)"
+_INSERT_CONTENT = "INSERT INTO content (digest, body) VALUES (?, ?)"
+_INSERT_SEARCH = "INSERT INTO search VALUES (?, ?, ?, ?)"
+_DELETE_SEARCH = "DELETE FROM search WHERE collection_id = ? AND seq = ?"
 
 
 def render_properties(properties: Properties | None) -> str | None:
@@ -153,7 +155,7 @@ class SqliteTransaction(SqliteSnapshot):
         record = self._seal(entry)
         content_id = None
         if entry.op is Op.PUT:
-            content_id = self._keep_content(entry, body, index)
+            content_id = self._keep_content(entry, body)
         self._write_journal(record)
         self.project(record, content_id, index)
         self.appended = True
@@ -183,7 +185,7 @@ class SqliteTransaction(SqliteSnapshot):
         self._held.head = Head(record.facts.seq, record.hash)
         return record
 
-    def _keep_content(self, entry: Entry, body: bytes | None, index: Index) -> int:
+    def _keep_content(self, entry: Entry, body: bytes | None) -> int:
         if entry.digest is None:
             raise ValueError("a put needs a digest")
         digest = bytes.fromhex(entry.digest)
@@ -195,7 +197,7 @@ class SqliteTransaction(SqliteSnapshot):
         if len(body) >= BLOB_OCTETS_MIN:
             self._blobs.put(body)
             body = None
-        self._execute(_INSERT_CONTENT, (digest, index.search_text, body))
+        self._execute(_INSERT_CONTENT, (digest, body))
         return self._connection.last_insert_rowid()
 
     def _write_journal(self, record: Record) -> None:
@@ -247,7 +249,7 @@ class SqliteTransaction(SqliteSnapshot):
         collection = self._collection_of(facts)
         digest, size = cast(Digest, facts.digest), cast(int, facts.size)
         row = self._execute(
-            "SELECT digest, size, born, created FROM items WHERE collection_id = ? AND name = ?",
+            "SELECT digest, size, born, created, seq FROM items WHERE collection_id = ? AND name = ?",
             (collection.id, facts.name),
         ).fetchone()
         born, created = facts.seq, facts.at
@@ -257,6 +259,9 @@ class SqliteTransaction(SqliteSnapshot):
             born, created = cast(int, row[2]), cast(str, row[3])
             octets, count = octets - cast(int, row[1]), collection.count
             entry = entry.without_item(facts.collection, facts.name, Digest(cast(bytes, row[0]).hex()))
+            self._execute(_DELETE_SEARCH, (collection.id, cast(int, row[4])))
+        if index.search_text:
+            self._execute(_INSERT_SEARCH, (collection.id, facts.seq, facts.name, index.search_text))
         self._execute(
             _INSERT_ITEM,
             (
@@ -290,6 +295,7 @@ class SqliteTransaction(SqliteSnapshot):
             " size = 0, properties = NULL WHERE collection_id = ? AND name = ?",
             (facts.seq, collection.id, facts.name),
         )
+        self._execute(_DELETE_SEARCH, (collection.id, item.sequence))
         entry = self._ledger_of(collection.kind).without_item(facts.collection, facts.name, item.digest)
         self._note(collection, facts.seq, entry, collection.count - 1, collection.octets - item.size)
 
@@ -320,6 +326,7 @@ class SqliteTransaction(SqliteSnapshot):
         for item in self.items(collection.id):
             entry = entry.without_item(facts.collection, item.name, item.digest)
         self._execute("DELETE FROM items WHERE collection_id = ?", (collection.id,))
+        self._execute("DELETE FROM search WHERE collection_id = ?", (collection.id,))
         self._execute("DELETE FROM collections WHERE id = ?", (collection.id,))
         self._held.ledger[collection.kind] = replace(entry, seq=facts.seq)
         self._held.kinds_changed.add(collection.kind)
