@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from httpx2 import Response
 
 from tests.api.desk import CALENDAR, CONTACTS, Desk, problem
 from tests.services.samples import card
@@ -67,7 +68,7 @@ def test_what_is_not_understood_makes_nothing(here: Desk, body: object) -> None:
     assert here.get("/account").json()["state"] == before
 
 
-def _post_text(here: Desk, body: bytes) -> object:
+def _post_text(here: Desk, body: bytes) -> Response:
     return here.ask("POST", "/collections", content=body, headers={"content-type": "application/json"})
 
 

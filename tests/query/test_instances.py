@@ -118,6 +118,14 @@ def test_dates_are_added_to_the_rule_each_once() -> None:
     ]
 
 
+def test_added_period_is_found_in_its_middle() -> None:
+    """An RDATE that lasts longer than the others is found while it lasts."""
+    parsed = calendar(event("DTSTART:20260101T090000Z", "DURATION:PT1H", "RDATE;VALUE=PERIOD:20260110T090000Z/P60D"))
+
+    assert is_found(parsed, span("20260301T000000", "20260302T000000"))
+    assert not is_found(parsed, span("20260401T000000", "20260402T000000"))
+
+
 def test_all_day_event_recurs_by_day() -> None:
     """An all-day event starts at midnight of whoever asks, on each of its days."""
     found = starts(

@@ -13,10 +13,9 @@ from contextlib import ExitStack
 from typing import cast
 
 from keepwell.app.config import WORKER_VARIABLE, Network, ServeOptions, parse_networks, parse_options
-from keepwell.app.request_log import RequestLog
+from keepwell.app.request_log import RequestLine, RequestLog
 from keepwell.app.wiring import Keepwell, open_keepwell
 from keepwell.dav.app import DavApp
-from keepwell.ground.clock import render_moment
 from keepwell.storage.family import join
 from keepwell.web.app import web_app
 
@@ -99,8 +98,8 @@ class Application:
         finally:
             client = cast("tuple[str, int] | None", scope.get("client"))
             address = client[0] if client else ""
-            elapsed = (clock.monotonic() - start) * 1000
-            self._log.note(render_moment(clock.now()), address, cast(str, scope["method"]), path, status, elapsed)
+            seconds = clock.monotonic() - start
+            self._log.note(RequestLine(clock.now(), address, cast(str, scope["method"]), path, status, seconds))
 
 
 async def _not_ready(_scope: Scope, _receive: Receive, send: Send) -> None:

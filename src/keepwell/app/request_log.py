@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TextIO
+from datetime import datetime
+from typing import NamedTuple, TextIO
 
 import msgspec
 
+from keepwell.ground.clock import render_moment
+
 FLUSH_SECONDS = 0.5
 PATH_CHARACTERS_MAX = 500
+
+
+class RequestLine(NamedTuple):
+    """One request: when it was answered, who asked for what, how it ended."""
+
+    at: datetime
+    address: str
+    method: str
+    path: str
+    status: int
+    seconds: float
 
 
 class RequestLog:
@@ -22,30 +36,20 @@ class RequestLog:
     def __init__(self, stream: TextIO | None = None) -> None:
         """To standard error, or another stream."""
         self._stream = stream or sys.stderr
-        self._lines: list[bytes] = []
-        self._encode = msgspec.json.Encoder().encode
+        self._lines: list[RequestLine] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keepwell-request-log", daemon=True)
         self._thread.start()
 
-    def note(self, at: str, address: str, method: str, path: str, status: int, milliseconds: float) -> None:
+    def note(self, line: RequestLine) -> None:
         """Gather one line."""
-        fields = {
-            "event": "request.answered",
-            "at": at,
-            "address": address,
-            "method": method,
-            "path": path[:PATH_CHARACTERS_MAX],
-            "status": status,
-            "milliseconds": round(milliseconds, 2),
-        }
-        self._lines.append(self._encode(fields))
+        self._lines.append(line)
 
     def flush(self) -> None:
         """Write what was gathered."""
         lines, self._lines = self._lines, []
         if lines:
-            self._stream.write(b"\n".join(lines).decode() + "\n")
+            self._stream.write("".join(_rendered(line) for line in lines))
             self._stream.flush()
 
     def close(self) -> None:
@@ -57,3 +61,16 @@ class RequestLog:
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):
             self.flush()
+
+
+def _rendered(line: RequestLine) -> str:
+    fields = {
+        "event": "request.answered",
+        "at": render_moment(line.at),
+        "address": line.address,
+        "method": line.method,
+        "path": line.path[:PATH_CHARACTERS_MAX],
+        "status": line.status,
+        "milliseconds": round(line.seconds * 1000, 2),
+    }
+    return msgspec.json.encode(fields).decode() + "\n"

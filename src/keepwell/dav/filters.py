@@ -33,7 +33,7 @@ _CONDITIONS_MAX: Final = 200
 
 #: What can be asked for, with its versions; cards are answered in the version in which they are stored.
 _CALENDAR_TYPES: Final = {"text/calendar": ("2.0",)}
-_CARD_TYPES: Final = {"text/vcard": ("3.0", "4.0"), "text/x-vcard": ("3.0", "4.0")}
+_CARD_TYPES: Final = {"text/vcard": ("3.0", "4.0", "2.1"), "text/x-vcard": ("3.0", "4.0", "2.1")}
 
 _Value = TypeVar("_Value")
 

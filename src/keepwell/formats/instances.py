@@ -10,7 +10,7 @@ computed, and the work is bounded: TooManyInstances is raised instead. Values wi
 Leaves to others: whether an instance overlaps a time range, which is for ``extents`` to say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
@@ -93,28 +93,27 @@ def families_of(calendar: Component, component: str) -> list[Family]:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A family with everything read that its instances are computed from."""
+    """A family with everything read that its instances are computed from, and the steps that all of it may take."""
 
     context: Context
     master: Component | None
     recurrence: "_Recurrence | None"
     overrides: "tuple[_Override, ...]"
+    by_component: "Mapping[int, _Override]"
+    budget: Budget
 
     def instances(self, asked: TimeRange) -> Iterator[Instance]:
         """The instances that may overlap the asked time, in no order; components without a start have none."""
-        budget = Budget()
         for override in self.overrides:
-            yield from self._of_override(override, asked, budget)
-        yield from self._of_master(asked, budget)
+            yield from self._of_override(override, asked)
+        yield from self._of_master(asked)
 
     def instances_of(self, component: Component, asked: TimeRange) -> Iterator[Instance]:
         """Those of the instances that this component describes."""
-        budget = Budget()
         if component is self.master:
-            yield from self._of_master(asked, budget)
-        for override in self.overrides:
-            if override.component is component:
-                yield from self._of_override(override, asked, budget)
+            yield from self._of_master(asked)
+        elif id(component) in self.by_component:
+            yield from self._of_override(self.by_component[id(component)], asked)
 
     def overrides_outside(self, asked: TimeRange) -> list[Component]:
         """The overrides that neither are in the asked time nor take an instance out of it (RFC 4791 9.6.6)."""
@@ -128,26 +127,33 @@ class Schedule:
         now = override.instance(self.context).coverage
         return any(asked.overlaps(one.start, one.end) for one in (now, planned.coverage(override.replaces, end)))
 
-    def _of_master(self, asked: TimeRange, budget: Budget) -> Iterator[Instance]:
+    def _of_master(self, asked: TimeRange) -> Iterator[Instance]:
         if self.master is not None and self.recurrence is not None:
             first_moved = min((one.replaces for one in self.overrides if one.moves_following), default=FOREVER)
             within = self.recurrence.extent.starts_for(asked)
             planned = TimeRange(within.start, min(within.end, first_moved - 1))
-            yield from _instances_of_master(self.master, self.recurrence, planned, budget)
+            yield from _instances_of_master(self.master, self.recurrence, planned, self.budget)
 
-    def _of_override(self, override: "_Override", asked: TimeRange, budget: Budget) -> Iterator[Instance]:
+    def _of_override(self, override: "_Override", asked: TimeRange) -> Iterator[Instance]:
         yield override.instance(self.context)
         if override.moves_following and self.recurrence is not None:
             others = (one.replaces for one in self.overrides if one.moves_following)
             end = min((instant for instant in others if instant > override.replaces), default=FOREVER)
-            yield from _instances_following(override, self.recurrence, asked, end, budget)
+            yield from _instances_following(override, self.recurrence, asked, end, self.budget)
 
 
 def schedule_of(family: Family, context: Context) -> Schedule:
     """Read what the family's instances are computed from."""
     overrides = [override for member in family.overrides for override in _override(family, member, context)]
     master = None if family.master is None else family.master.component
-    return Schedule(context, master, _recurrence(family, overrides, context), tuple(overrides))
+    return Schedule(
+        context,
+        master,
+        _recurrence(family, overrides, context),
+        tuple(overrides),
+        {id(one.component): one for one in overrides},
+        Budget(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +205,18 @@ class _Recurrence:
         return self.extent.start.zone or self.context.floating_zone
 
     def starts(self, asked: TimeRange, budget: Budget) -> Iterator[_Start]:
-        """Its members that start within the asked time, each once."""
+        """Its members that start within the asked time, or last into it by an end of their own; each once."""
         seen = set[int]()
         for start in self._all_starts(asked, budget):
-            is_in = asked.start <= start.instant <= asked.end and start.instant not in seen
-            if is_in and start.instant not in self.without_instants and not self._is_without_day(start):
+            reaches = start.instant if start.end is None else max(start.instant, start.end)
+            is_in = start.instant <= asked.end and reaches >= asked.start
+            if is_in and start.instant not in seen and not self._is_taken_out(start):
                 seen.add(start.instant)
                 yield start
 
-    def _is_without_day(self, start: _Start) -> bool:
+    def _is_taken_out(self, start: _Start) -> bool:
+        if start.instant in self.without_instants:
+            return True
         return bool(self.without_days) and start.moment.local.date() in self.without_days
 
     def _all_starts(self, asked: TimeRange, budget: Budget) -> Iterator[_Start]:

@@ -37,7 +37,9 @@ class SystemClock:
 
 def render_moment(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, for example `2026-11-23T08:58:54.123456Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_moment(text: str) -> datetime:

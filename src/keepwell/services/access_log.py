@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.names import AccountId
@@ -24,8 +25,8 @@ _Key = tuple[AccountId, str, str, str, str]
 
 @dataclass(slots=True)
 class _Count:
-    first_at: str
-    last_at: str
+    first_at: datetime
+    last_at: datetime
     count: int
 
 
@@ -49,7 +50,7 @@ class AccessLog:
     def note(self, account: AccountId, credential: str, address: str, agent: str, outcome: str) -> None:
         """Count one use."""
         key = (account, credential, address, agent[:AGENT_CHARACTERS_MAX], outcome)
-        now = render_moment(self._clock.now())
+        now = self._clock.now()
         with self._lock:
             known = self._counts.get(key)
             if known is None:
@@ -69,7 +70,8 @@ class AccessLog:
             counts, self._counts = self._counts, {}
         if counts:
             self._table.add(
-                AccessEntry(*key, one.first_at, one.last_at, one.count) for key, one in counts.items()
+                AccessEntry(*key, render_moment(one.first_at), render_moment(one.last_at), one.count)
+                for key, one in counts.items()
             )
 
     def close(self) -> None:

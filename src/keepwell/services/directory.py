@@ -7,8 +7,6 @@ since is read from its journal, whoever wrote it, this process or another. It ca
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
@@ -73,7 +71,8 @@ class Directory:
 
     def revision(self) -> int:
         """A number that changes whenever anything here does."""
-        with self._current():
+        with self._lock:
+            self._refresh()
             return self._sequence
 
     def account_of(self, login: str) -> AccountId | None:
@@ -97,54 +96,52 @@ class Directory:
 
     def account_document(self, login: str) -> AccountDocument | None:
         """The account with this login, whole."""
-        with self._current() as known:
-            return known.by_login.get(login)
+        with self._lock:
+            return self._refresh().by_login.get(login)
 
     def account_by_id(self, account: AccountId) -> AccountDocument | None:
         """The account's document."""
-        with self._current() as known:
-            return known.by_account.get(account)
+        with self._lock:
+            return self._refresh().by_account.get(account)
 
     def account_documents(self) -> list[AccountDocument]:
         """Every account, by login."""
-        with self._current() as known:
-            return [document for _, document in sorted(known.by_login.items())]
+        with self._lock:
+            return [document for _, document in sorted(self._refresh().by_login.items())]
 
     def password_by_hash(self, secret_hash: str) -> PasswordDocument | None:
         """The app password whose secret has this hash."""
-        with self._current() as known:
-            return known.by_secret.get(secret_hash)
+        with self._lock:
+            return self._refresh().by_secret.get(secret_hash)
 
     def password_documents(self, account: AccountId) -> list[PasswordDocument]:
         """The account's app passwords, the oldest first."""
-        with self._current() as known:
-            mine = [one for one in known.by_secret.values() if one.account == account]
+        with self._lock:
+            mine = [one for one in self._refresh().by_secret.values() if one.account == account]
         return sorted(mine, key=lambda one: one.made_at)
 
     def grant_documents(self, owner: AccountId) -> list[GrantDocument]:
         """What this account shares with others."""
-        with self._current() as known:
-            every = [one for one in known.documents.values() if isinstance(one, GrantDocument)]
+        with self._lock:
+            every = [one for one in self._refresh().documents.values() if isinstance(one, GrantDocument)]
         mine = [one for one in every if one.owner == owner]
         return sorted(mine, key=lambda one: (one.home, one.collection, one.grantee))
 
     def shared_with(self, account: AccountId) -> Shared:
         """What others share with this account."""
-        with self._current() as known:
-            return dict(known.shared.get(account, {}))
-
-    @contextmanager
-    def _current(self) -> Iterator[_Known]:
-        """What is known, brought up to date, and not changed by another thread meanwhile."""
         with self._lock:
-            version = self._system.version()
-            if version != self._version:
-                # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
-                with self._system.reading() as snapshot:
-                    for record in snapshot.records(self._sequence):
-                        self._take(snapshot, record)
-                self._version = version
-            yield self._known
+            return dict(self._refresh().shared.get(account, {}))
+
+    def _refresh(self) -> _Known:
+        """What is known, brought up to date; for as long as the caller has the lock."""
+        version = self._system.version()
+        if version != self._version:
+            # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
+            with self._system.reading() as snapshot:
+                for record in snapshot.records(self._sequence):
+                    self._take(snapshot, record)
+            self._version = version
+        return self._known
 
     def _take(self, snapshot: Snapshot, record: Record) -> None:
         facts = record.facts

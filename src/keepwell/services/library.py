@@ -10,8 +10,8 @@ every face.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from keepwell.model.errors import AlreadyThere, BadRequest, ContentRefused, Forbidden, NotThere, UidConflict
@@ -55,11 +55,9 @@ class Library:
         self._store = store
         self._writers = writers
 
-    @contextmanager
-    def reading(self, owner: AccountId) -> Iterator[Snapshot]:
+    def reading(self, owner: AccountId) -> AbstractContextManager[Snapshot]:
         """A snapshot of an account; the caller asks the actor what may be shown of it. Raises NotThere."""
-        with self._store.account(owner).reading() as snapshot:
-            yield snapshot
+        return self._store.account(owner).reading()
 
     def put(
         self,

@@ -1,18 +1,22 @@
-"""The pages' application: the home page, its style sheet, the health answers, and plain words for what goes wrong.
+"""The pages' application: home page, the page of who is signed in, style sheet, health, and words for what goes wrong.
 
-Promises: no page needs JavaScript or anything from another host, and the Content-Security-Policy says so; nothing
-here asks for or shows people's data, so nobody has to sign in; every URL shown is one of this very server, made from
-the scheme and host by which the request came (the scheme behind a trusted proxy is settled before it comes here).
+Promises: no page needs JavaScript or anything from another host, and the Content-Security-Policy says so; only `/me`
+shows people's data, to the person who signed in, and no page changes anything; every URL shown is one of this very
+server, made from the scheme and host by which the request came (the scheme behind a trusted proxy is settled before it
+comes here).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import jinja2
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,29 +25,46 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from keepwell import __version__
+from keepwell.model.errors import Damaged, NotSignedIn, Unavailable
 from keepwell.web.address import Address, address_of
 from keepwell.web.headers import SafeHeaders
+from keepwell.web.me import Me, People, view_of, visitor
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
 
 _WORDS_OF: Final = {
+    401: ("Please sign in", "Use your login and one of your app passwords; whoever runs this server can make you one."),
     404: ("There is nothing here", "The address may have been mistyped. Everything starts on the home page."),
     405: ("That cannot be done here", "This address can be read in a browser, and nothing else."),
     500: ("Something went wrong", "It was not your doing. Nothing was changed, and the server wrote down what it was."),
+    503: ("Not now", "What is kept for you cannot be shown whole at the moment, so nothing is shown. Try again later."),
 }
 _WORDS_OTHERWISE: Final = ("That did not work", "The request could not be answered.")
+
+_CHALLENGE: Final = 'Basic realm="Keepwell", charset="UTF-8"'
 
 RETRY_SECONDS: Final = "5"
 """When to ask again while the server cannot be used yet."""
 
 
-def web_app(*, version: str = __version__, copies: int = 1, ready: Callable[[], bool] = lambda: True) -> Starlette:
-    """The application; `copies` is how many copies of people's data there are, `ready` whether it can be used now."""
+def web_app(
+    *,
+    version: str = __version__,
+    copies: int = 1,
+    ready: Callable[[], bool] = lambda: True,
+    people: People | None = None,
+) -> Starlette:
+    """The application; `copies` is how many copies of people's data there are, `ready` whether it can be used now.
+
+    Without `people` there is no `/me`.
+    """
     pages = _Pages(version, copies, ready)
+    mine = [] if people is None else [Route("/me", partial(pages.me, people))]
     return Starlette(
         routes=[
             Route("/", pages.home),
+            *mine,
             Route("/healthz", pages.health),
             Route("/readyz", pages.readiness),
             Route("/robots.txt", _robots),
@@ -73,6 +94,19 @@ class _Pages:
     def home(self, request: Request) -> Response:
         return HTMLResponse(self._render("home.html", address=address_of(request)))
 
+    async def me(self, people: People, request: Request) -> Response:
+        try:
+            view = await run_in_threadpool(view_of, people, visitor(people, request))
+        except NotSignedIn as error:
+            await asyncio.sleep(error.delay_seconds)
+            return self._private(self._trouble(request, 401), 401, {"www-authenticate": _CHALLENGE})
+        except (Unavailable, Damaged):
+            return self._private(self._trouble(request, 503), 503, {"retry-after": RETRY_SECONDS})
+        return self._private(self._render("me.html", address=address_of(request), me=view), 200, {})
+
+    def _private(self, page: str, status: int, headers: dict[str, str]) -> Response:
+        return HTMLResponse(page, status, {"cache-control": "no-store", **headers})
+
     def health(self, _request: Request) -> Response:
         return PlainTextResponse("ok") if self._ready() else _not_yet(PlainTextResponse("not yet", 503))
 
@@ -93,7 +127,7 @@ class _Pages:
         title, words = _WORDS_OF.get(status, _WORDS_OTHERWISE)
         return self._render("trouble.html", address=address_of(request), status=status, title=title, words=words)
 
-    def _render(self, template: str, *, address: Address, **values: str | int) -> str:
+    def _render(self, template: str, *, address: Address, **values: str | int | Me) -> str:
         return self._templates.get_template(template).render(address=address, **values)
 
 

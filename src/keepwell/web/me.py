@@ -156,9 +156,7 @@ def _passwords(people: People, actor: Actor, entries: list[AccessEntry]) -> list
             label = entry.credential.removeprefix(CREDENTIAL_PREFIX)
             used[label] = max(used.get(label, ""), entry.last_at)
     documents = people.directory.password_documents(actor.account)
-    return [
-        PasswordRow(one.id, one.label, _minute(one.made_at), _minute(used.get(one.label, ""))) for one in documents
-    ]
+    return [PasswordRow(one.id, one.label, _minute(one.made_at), _minute(used.get(one.label, ""))) for one in documents]
 
 
 def _uses(entries: list[AccessEntry]) -> list[UseRow]:

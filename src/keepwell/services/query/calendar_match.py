@@ -14,7 +14,7 @@ from typing import Final
 from keepwell.formats.contentlines import Component, Line
 from keepwell.formats.expansion import TooManyInstances
 from keepwell.formats.extents import coverages_without_extent, extent_of
-from keepwell.formats.instances import Family, Schedule, families_of, schedule_of
+from keepwell.formats.instances import Family, Member, Schedule, families_of, schedule_of
 from keepwell.formats.texts import unescape
 from keepwell.formats.times import InvalidValue, TimeRange
 from keepwell.formats.timezones import zones_of
@@ -42,12 +42,12 @@ def matches(calendar: Component, wanted: CompFilter, floating_zone: tzinfo) -> b
 class _Matching:
     """One object under evaluation; families and schedules are computed once, when first needed."""
 
-    __slots__ = ("_calendar", "_context", "_families", "_schedules")
+    __slots__ = ("_calendar", "_context", "_members", "_schedules")
 
     def __init__(self, calendar: Component, floating_zone: tzinfo) -> None:
         self._calendar = calendar
         self._context = Context(zones_of(calendar), floating_zone)
-        self._families: dict[str, list[Family]] = {}
+        self._members: dict[str, dict[int, tuple[Family, Member]]] = {}
         self._schedules: dict[int, Schedule] = {}
 
     def accepts(self, component: Component, wanted: CompFilter) -> bool:
@@ -66,25 +66,26 @@ class _Matching:
     def _is_in(self, owner: Component, part: Component, asked: TimeRange) -> bool:
         try:
             if part.name == "VALARM":
-                return goes_off(part, owner, self._schedule(self._family(owner)), asked)
+                return goes_off(part, owner, self._schedule(self._member(owner)[0]), asked)
             return self._overlaps(part, asked)
         except (InvalidValue, TooManyInstances):
             return True
 
     def _overlaps(self, part: Component, asked: TimeRange) -> bool:
-        family = self._family(part)
-        timing = next(member.timing for member in family.members if member.component is part)
-        if extent_of(timing, self._context) is None:
-            coverages = iter(coverages_without_extent(timing, self._context))
+        family, member = self._member(part)
+        if extent_of(member.timing, self._context) is None:
+            coverages = iter(coverages_without_extent(member.timing, self._context))
         else:
             coverages = (one.coverage for one in self._schedule(family).instances_of(part, asked))
         return any(asked.overlaps(one.start, one.end) for one in coverages)
 
-    def _family(self, part: Component) -> Family:
-        if part.name not in self._families:
-            self._families[part.name] = families_of(self._calendar, part.name)
-        families = self._families[part.name]
-        return next(one for one in families if any(member.component is part for member in one.members))
+    def _member(self, part: Component) -> tuple[Family, Member]:
+        known = self._members.get(part.name)
+        if known is None:
+            families = families_of(self._calendar, part.name)
+            known = {id(one.component): (family, one) for family in families for one in family.members}
+            self._members[part.name] = known
+        return known[id(part)]
 
     def _schedule(self, family: Family) -> Schedule:
         key = id(family)
