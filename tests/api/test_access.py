@@ -113,3 +113,12 @@ def test_a_page_of_another_site_cannot_act(here: Desk, sort: str) -> None:
         answer = here.ask("POST", path, content=b'{"label":"evil"}', headers=headers)
         assert problem(answer) == (415, "unsupportedMediaType")
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_owner_who_is_lost_is_not_left_out(here: Desk) -> None:
+    """When the data of somebody who shares is not there, the list is 503, not shorter."""
+    here.share("contacts", write=False)
+    assert here.get("/collections", login="bert").status_code == 200
+    anna = here.services.directory.account_of("anna")
+    del here.services.store._accounts[anna]
+    assert problem(here.get("/collections", login="bert")) == (503, "damaged")

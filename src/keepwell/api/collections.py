@@ -18,7 +18,7 @@ from keepwell.api.call import Call, Nothing, Services
 from keepwell.api.conditions import library_for
 from keepwell.api.operation import IF_IN_STATE, Operation, Success, declare
 from keepwell.api.places import CollectionPath, OwnerQuery, own_place, place_of, require_collection
-from keepwell.model.errors import BadRequest, NotThere
+from keepwell.model.errors import BadRequest, Damaged, NotThere
 from keepwell.model.names import HOME_OF, AccountId, Home, Kind
 from keepwell.model.record import Properties
 from keepwell.services.actor import Actor
@@ -107,8 +107,9 @@ def _visible(services: Services, actor: Actor) -> list[CollectionDocument]:
     for owner in sorted({owner for owner, _, _ in actor.shared} - {actor.account}):
         try:
             found += _of_owner(services, actor, owner)
-        except NotThere:  # an owner whose data is not here any more shares nothing
-            continue
+        except NotThere as error:
+            # Left out, what they share would look as if it were gone.
+            raise Damaged(f"the account {owner}, which shares with {actor.login}, is not there") from error
     return found
 
 

@@ -81,6 +81,12 @@ def operation_parameters(operation: Operation) -> Iterator[Schema]:
         yield _header_parameter(header)
 
 
+def body_fields(operation: Operation) -> list[Schema]:
+    """The fields of an operation's JSON body, described as its parameters are."""
+    kind = operation.body_type
+    return [] if kind is None or issubclass(kind, Octets) else list(_parameters_of(kind, "body"))
+
+
 def _parameters_of(kind: StructType, where: str) -> Iterator[Schema]:
     described = _schemas([kind])[kind.__name__]
     required = cast("list[str]", described.get("required", []))

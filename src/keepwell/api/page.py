@@ -7,7 +7,7 @@ from html import escape
 from typing import Final, cast
 
 from keepwell.api.errors import SORTS
-from keepwell.api.openapi import operation_parameters
+from keepwell.api.openapi import body_fields, operation_parameters
 from keepwell.api.operation import Operation
 
 _ABOUT: Final = (
@@ -40,7 +40,7 @@ def _section(area: str, operations: list[Operation], prefix: str) -> str:
 
 
 def _operation(operation: Operation, prefix: str) -> str:
-    rows = "".join(_parameter(one) for one in operation_parameters(operation))
+    rows = "".join(_parameter(one) for one in (*operation_parameters(operation), *body_fields(operation)))
     details = f"<dl>{rows}</dl>" if rows else ""
     description = f"<p>{escape(operation.description)}</p>" if operation.description else ""
     statuses = " ".join(f"{one.status}: {escape(one.description)}" for one in operation.successes)

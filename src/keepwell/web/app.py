@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from keepwell import __version__
-from keepwell.model.errors import Damaged, NotSignedIn, Unavailable
+from keepwell.model.errors import Damaged, NotSignedIn, NotThere, Unavailable
 from keepwell.web.address import Address, address_of
 from keepwell.web.headers import SafeHeaders
 from keepwell.web.me import Me, People, view_of, visitor
@@ -100,7 +100,7 @@ class _Pages:
         except NotSignedIn as error:
             await asyncio.sleep(error.delay_seconds)
             return self._private(self._trouble(request, 401), 401, {"www-authenticate": _CHALLENGE})
-        except (Unavailable, Damaged):
+        except (Unavailable, Damaged, NotThere):
             return self._private(self._trouble(request, 503), 503, {"retry-after": RETRY_SECONDS})
         return self._private(self._render("me.html", address=address_of(request), me=view), 200, {})
 

@@ -14,7 +14,6 @@ from typing import Final, Protocol
 from starlette.requests import Request
 
 from keepwell.ground.clock import parse_moment, render_moment
-from keepwell.model.errors import NotThere
 from keepwell.model.names import HOME_OF, AccountId, Kind
 from keepwell.services.access_log import SIGNED_IN, AccessLog
 from keepwell.services.actor import Actor
@@ -129,22 +128,21 @@ def view_of(people: People, actor: Actor) -> Me:
 def _collections(people: People, actor: Actor) -> list[CollectionRow]:
     rows = _of_owner(people, actor, actor.account)
     for owner in sorted({owner for owner, _, _ in actor.shared} - {actor.account}):
-        try:
-            rows += _of_owner(people, actor, owner)
-        except NotThere:  # an owner whose data is not here any more shares nothing
-            continue
+        rows += _of_owner(people, actor, owner)
     return rows
 
 
 def _of_owner(people: People, actor: Actor, owner: AccountId) -> list[CollectionRow]:
     shown_owner = "" if owner == actor.account else people.directory.display_name(owner)
+    order = list(_KIND_WORDS)
     with people.library.reading(owner) as snapshot:
+        known = [one for one in snapshot.collections() if one.kind in _KIND_WORDS]
         return [
             CollectionRow(
                 _KIND_WORDS[one.kind], one.properties.get("displayname") or one.name, shown_owner, one.count, one.octets
             )
-            for one in snapshot.collections()
-            if one.kind in _KIND_WORDS and actor.may_see(owner, HOME_OF[one.kind], one.name)
+            for one in sorted(known, key=lambda one: order.index(one.kind))
+            if actor.may_see(owner, HOME_OF[one.kind], one.name)
         ]
 
 
