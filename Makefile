@@ -85,8 +85,8 @@ bench: $(VENV)/.installed ## Measure beside Radicale and Xandikos and write docs
 
 lock: ## Make requirements.lock and requirements-test.lock anew, with the newest versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q "uv==$(UV_VERSION)"; }
-	@$(call compile,-o requirements.lock)
-	@$(call compile,--extra test -c requirements.lock -o requirements-test.lock)
+	@$(call compile,--extra test -o requirements-test.lock)
+	@$(call compile,-c requirements-test.lock -o requirements.lock)
 
 clean: ## Remove what was installed and cached; people's data stays
 	rm -rf .venv .venv-programs .venv-bench .venv-lock .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

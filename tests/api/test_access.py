@@ -120,5 +120,6 @@ def test_an_owner_who_is_lost_is_not_left_out(here: Desk) -> None:
     here.share("contacts", write=False)
     assert here.get("/collections", login="bert").status_code == 200
     anna = here.services.directory.account_of("anna")
+    assert anna is not None
     del here.services.store._accounts[anna]
     assert problem(here.get("/collections", login="bert")) == (503, "damaged")

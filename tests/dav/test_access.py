@@ -98,7 +98,7 @@ def test_an_unknown_failure_tells_nothing(face: Face) -> None:
     """A fault of the server is a 500 without a word about its inside."""
 
     class Broken(Library):
-        def reading(self, owner: object) -> None:  # type: ignore[override]
+        def read_item(self, actor: object, place: object) -> None:  # type: ignore[override]
             raise ZeroDivisionError("secret")
 
     face.app = DavApp(Broken(face.store, face.writers), People(), Door())

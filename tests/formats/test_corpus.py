@@ -1,24 +1,11 @@
 """Real files: what programs really wrote comes back as it was, and what is refused is refused for a reason."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
+from tests.support.corpus import corpus_files
 
 from keepwell.formats import icalendar, vcard
 from keepwell.formats.contentlines import InvalidContent, parse, render
 from keepwell.formats.split import Good, sniff, split_calendar, split_cards
-
-#: Beside the checkout, unless KEEPWELL_CORPUS names another place.
-_CORPUS = Path(os.environ.get("KEEPWELL_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
-
-
-def _files(*suffixes: str) -> Iterator[Path]:
-    found = sorted(path for path in _CORPUS.rglob("*") if path.suffix in suffixes)
-    if not found:
-        pytest.skip(f"corpus not there: {_CORPUS} has no {' or '.join(suffixes)} files (KEEPWELL_CORPUS names another)")
-    yield from found
 
 
 def _reason(data: bytes) -> str:
@@ -31,7 +18,7 @@ def _reason(data: bytes) -> str:
 
 def test_every_well_formed_file_is_rendered_octet_for_octet() -> None:
     """Parsing and rendering changes no octet of any file that is accepted."""
-    accepted = [path for path in _files(".vcf", ".ics") if not _reason(path.read_bytes())]
+    accepted = [path for path in corpus_files(".vcf", ".ics") if not _reason(path.read_bytes())]
     assert [path for path in accepted if render(parse(path.read_bytes())) != path.read_bytes()] == []
     assert len(accepted) > 300
 
@@ -40,7 +27,7 @@ def test_every_well_formed_file_is_rendered_octet_for_octet() -> None:
 def test_every_refusal_has_a_precondition(suffix: str, kind: str) -> None:
     """No real file makes the examination fail in another way than refused, with its precondition."""
     examine = vcard.examine if suffix == ".vcf" else icalendar.examine
-    for path in _files(suffix):
+    for path in corpus_files(suffix):
         try:
             facts = examine(path.read_bytes())
         except InvalidContent as refusal:
@@ -53,7 +40,7 @@ def test_every_refusal_has_a_precondition(suffix: str, kind: str) -> None:
 def test_every_good_piece_of_a_file_is_valid() -> None:
     """Splitting finds thousands of resources in the files, each of which a PUT would take."""
     good = 0
-    for path in _files(".vcf", ".ics"):
+    for path in corpus_files(".vcf", ".ics"):
         data = path.read_bytes()
         kind = sniff(data)
         split, examine = (split_cards, vcard.examine) if kind == "vcard" else (split_calendar, icalendar.examine)

@@ -75,7 +75,7 @@ def test_jq_and_sha256sum_agree() -> None:
     """`jq -cS` prints exactly the bytes that the hash covers, also for control characters and other scripts."""
     if shutil.which("jq") is None:
         pytest.fail("this test needs jq: apt-get install jq")
-    record = seal(facts(name="tab\t line\n bell\x07 del\x7f ünï 漢字 \U0001f600 \"quoted\\\"", digest=digest_of(b"")))
+    record = seal(facts(name='tab\t line\n bell\x07 del\x7f ünï 漢字 \U0001f600 "quoted\\"', digest=digest_of(b"")))
     line = json.dumps(json.loads(canonical(record.facts)) | {"hash": record.hash, "body": "BEGIN:VCARD"})
     printed = subprocess.run(
         ["jq", "-cSj", "del(.hash,.body)"], input=line.encode(), capture_output=True, check=True

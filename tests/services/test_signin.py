@@ -1,7 +1,8 @@
-"""Signing in: right passwords always work, wrong ones are answered ever later, and people see who used their account."""
+"""Signing in: right passwords always work, wrong ones are answered ever later, and people see who was there."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_guessing_gets_slower(here: People) -> None:
     """After a few free failures every wrong password is answered later, up to a limit, and it is forgotten in time."""
     delays = [delay_of(here, basic("anna", f"wrong{number}")) for number in range(20)]
     assert delays[:FREE_FAILURES] == [0.0] * FREE_FAILURES
-    assert all(earlier <= later for earlier, later in zip(delays, delays[1:], strict=False))
+    assert all(earlier <= later for earlier, later in itertools.pairwise(delays))
     assert delays[FREE_FAILURES] > 0
     assert delays[-1] == DELAY_SECONDS_MAX
     here.clock.advance(FORGET_SECONDS + 1)

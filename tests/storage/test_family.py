@@ -13,7 +13,7 @@ from keepwell.storage.family import claim, join
 def test_a_second_server_is_refused(tmp_path: Path) -> None:
     """While a family lives its folder cannot be claimed, and the refusal names the process."""
     lock = claim(tmp_path, "first")
-    with pytest.raises(CannotStart, match="process [0-9]+"):
+    with pytest.raises(CannotStart, match=r"process [0-9]+"):
         claim(tmp_path, "second")
     lock.release()
     claim(tmp_path, "second").release()

@@ -125,7 +125,7 @@ def test_a_broken_tail_is_refused_when_opened(store: SqliteStore, tmp_path: Path
 
 
 def test_a_write_fault_is_told_and_ends(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An I/O error at commit is a StorageFault for all of the batch; afterwards the account works from a new opening."""
+    """An I/O error is a StorageFault for all of the batch; afterwards the account works from a new opening."""
     account = store.create(ANNA, [make()])
     done(account, put("bob"))
 
@@ -175,4 +175,3 @@ def test_rebuilt_projections_are_the_same(store: SqliteStore) -> None:
     before = state()
     account.rebuild(lambda _home, _body: Index())
     assert state() == before
-

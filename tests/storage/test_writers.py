@@ -133,9 +133,7 @@ def test_tickets_are_awaited_on_a_loop(writers: Writers) -> None:
     asyncio.run(run())
 
 
-def test_too_many_waiting_are_turned_away(
-    writers: Writers, store: SlowStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_waiting_are_turned_away(writers: Writers, store: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond WAITING_MAX a write is refused at once instead of waiting without end."""
     monkeypatch.setattr(writers_module, "WAITING_MAX", 2)
     slow = store.account(ANNA)

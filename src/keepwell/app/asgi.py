@@ -1,4 +1,4 @@
-"""The ASGI application of a worker process: the DAV face and the people's pages under one roof.
+"""The ASGI application of a worker process: the DAV face, the JSON face and the people's pages under one roof.
 
 What it does itself: believe a trusted proxy's X-Forwarded-For and X-Forwarded-Proto (from nobody else), write the
 request log, and open and close the data folder with the server's life span.
@@ -12,10 +12,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import cast
 
+from keepwell.api.app import PREFIX as API_PREFIX
+from keepwell.api.app import api_app
 from keepwell.app.config import WORKER_VARIABLE, Network, ServeOptions, parse_networks, parse_options
 from keepwell.app.request_log import RequestLine, RequestLog
-from keepwell.app.wiring import Keepwell, open_keepwell
+from keepwell.app.wiring import open_keepwell
 from keepwell.dav.app import DavApp
+from keepwell.ground.clock import SystemClock
 from keepwell.storage.family import join
 from keepwell.web.app import web_app
 
@@ -23,7 +26,9 @@ Scope = dict[str, object]
 Message = dict[str, object]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Face = Callable[[Scope, Receive, Send], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+Face = Callable[[Scope, Receive, Send], Awaitable[int]]
+"""Answers a request and tells the status, which the log of requests needs."""
 
 _DAV_PREFIXES = ("/dav/", "/.well-known/ca")
 
@@ -36,9 +41,10 @@ class Application:
         self._options = options
         self._proxies = parse_networks(options.trusted_proxies)
         self._resources = ExitStack()
-        self._keepwell: Keepwell | None = None
+        self._clock = SystemClock()
         self._log: RequestLog | None = None
         self._dav: Face = _not_ready
+        self._api: Face = _not_ready
         self._web: Face = _not_ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,12 +60,12 @@ class Application:
         self._resources.callback(family.release)
         keepwell = self._resources.enter_context(open_keepwell(self._options.data))
         keepwell.access_log.start()
-        self._keepwell = keepwell
         if self._options.log_requests:
             self._log = RequestLog()
             self._resources.callback(self._log.close)
         self._dav = DavApp(keepwell.library, keepwell.directory, keepwell.sign_in)
-        self._web = cast(Face, web_app())
+        self._api = _telling_status(cast(Asgi, api_app(keepwell)))
+        self._web = _telling_status(cast(Asgi, web_app(people=keepwell)))
 
     def close(self) -> None:
         """Finish what was begun and let go of the data folder."""
@@ -79,13 +85,27 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._proxies:
             _believe_proxy(scope, self._proxies)
-        path = cast(str, scope["path"])
-        face = self._dav if path.startswith(_DAV_PREFIXES) or path == "/dav" else self._web
-        if self._log is None or self._keepwell is None:
-            await face(scope, receive, send)
-            return
-        clock = self._keepwell.clock
+        clock, path = self._clock, cast(str, scope["path"])
         start, status = clock.monotonic(), 0
+        try:
+            status = await self._face(path)(scope, receive, send)
+        finally:
+            if self._log is not None:
+                client = cast("tuple[str, int] | None", scope.get("client"))
+                method, seconds = cast(str, scope["method"]), clock.monotonic() - start
+                self._log.note(RequestLine(clock.now(), client[0] if client else "", method, path, status, seconds))
+
+    def _face(self, path: str) -> Face:
+        if path.startswith(_DAV_PREFIXES) or path == "/dav":
+            return self._dav
+        return self._api if path == API_PREFIX or path.startswith(API_PREFIX + "/") else self._web
+
+
+def _telling_status(application: Asgi) -> Face:
+    """The application as a face: it answers, and then tells with which status."""
+
+    async def face(scope: Scope, receive: Receive, send: Send) -> int:
+        status = 0
 
         async def noting_send(message: Message) -> None:
             nonlocal status
@@ -93,19 +113,17 @@ class Application:
                 status = cast(int, message["status"])
             await send(message)
 
-        try:
-            await face(scope, receive, noting_send)
-        finally:
-            client = cast("tuple[str, int] | None", scope.get("client"))
-            address = client[0] if client else ""
-            seconds = clock.monotonic() - start
-            self._log.note(RequestLine(clock.now(), address, cast(str, scope["method"]), path, status, seconds))
+        await application(scope, receive, noting_send)
+        return status
+
+    return face
 
 
-async def _not_ready(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def _not_ready(_scope: Scope, _receive: Receive, send: Send) -> int:
     headers = [(b"content-type", b"text/plain"), (b"retry-after", b"1")]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": b"Keepwell is starting\n"})
+    return 503
 
 
 def _believe_proxy(scope: Scope, proxies: tuple[Network, ...]) -> None:

@@ -38,9 +38,7 @@ class Keepwell:
 
 
 @contextmanager
-def open_keepwell(
-    data: Path, *, clock: Clock | None = None, entropy: Entropy | None = None
-) -> Iterator[Keepwell]:
+def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | None = None) -> Iterator[Keepwell]:
     """Open a data folder, made when missing. Raises CannotStart."""
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     try:

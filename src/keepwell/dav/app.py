@@ -45,13 +45,12 @@ class DavApp:
         self._directory = directory
         self._sign_in = sign_in
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> int:
+        """Answer one request; the status, for the log of requests."""
         method = cast(str, scope["method"])
         response = await self._respond(scope, method, receive)
         await _send(response, send, with_body=method != "HEAD")
+        return response.status
 
     async def _respond(self, scope: Message, method: str, receive: Receive) -> DavResponse:
         target: Target | None = None

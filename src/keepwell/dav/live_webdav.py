@@ -11,10 +11,11 @@ from keepwell.dav.liveproperty import ItemText, LiveProperty, Scene, everywhere
 from keepwell.dav.names import CALENDARSERVER, caldav, carddav, dav
 from keepwell.dav.paths import Sort
 from keepwell.dav.resources import Resource
-from keepwell.dav.tokens import token_of
+from keepwell.dav.tokens import render_token
 from keepwell.dav.xml import empty, escape, href
 from keepwell.model.names import HOME_OF, Home
 from keepwell.model.preconditions import etag_of
+from keepwell.services.state import CollectionState
 from keepwell.storage.contract import Item
 
 ADD_MEMBER_NAME: Final = ";add-member"
@@ -107,7 +108,8 @@ def _no_type(_scene: Scene, _resource: Resource) -> str:
 def _sync_token(_scene: Scene, resource: Resource) -> str | None:
     if resource.collection is None or resource.lineage is None:
         return None
-    return str(token_of(resource.lineage, resource.collection))
+    collection = resource.collection
+    return render_token(CollectionState(resource.lineage, collection.id, collection.sequence))
 
 
 def _add_member(_scene: Scene, resource: Resource) -> str | None:

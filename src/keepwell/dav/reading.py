@@ -42,13 +42,7 @@ async def get(request: DavRequest) -> DavResponse:
 
 
 def _read(request: DavRequest) -> tuple[Item, bytes] | None:
-    target, owner = request.target, request.owner()
-    home = target.required_home()
-    if not request.actor.may_see(owner, home, target.collection):
-        return None
-    with request.library.reading(owner) as snapshot:
-        collection = snapshot.collection(home, target.collection)
-        return None if collection is None else snapshot.item_with_body(collection.id, target.name)
+    return request.library.read_item(request.actor, request.target.place(request.owner()))
 
 
 def _item_response(request: DavRequest, item: Item, body: bytes) -> DavResponse:

@@ -78,6 +78,8 @@ class DavRequest:
 
     def owner(self) -> AccountId:
         """The account whose principal, home or collection the target is. Raises NotThere."""
+        if self.target.login == self.actor.login:
+            return self.actor.account
         return owner_of(self.target, self.directory)
 
     async def body(self, limit: int) -> bytes:

@@ -1,6 +1,4 @@
-"""Sync tokens (RFC 6578 section 4): opaque URIs that name a moment in one collection's history.
-
-    data:,{lineage}/{collection id}/{sequence}
+"""Sync tokens (RFC 6578 section 4): a collection's state (`services.state`) in the form of a URI.
 
 A token of another lineage (a history that a restore moved back), of another collection, or of a sequence that is not
 there yet is refused with `DAV:valid-sync-token`, never answered with an empty set.
@@ -8,42 +6,23 @@ there yet is refused with `DAV:valid-sync-token`, never answered with an empty s
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from typing import Final
 
 from keepwell.model.errors import StaleToken
-from keepwell.model.names import Lineage
-from keepwell.storage.contract import Collection
+from keepwell.services.state import CollectionState, parse_state, require_answerable
 
-_token = re.compile(r"data:,([A-Za-z0-9_.-]{1,128})/([0-9]{1,18})/([0-9]{1,18})")
-
-
-@dataclass(frozen=True, slots=True)
-class SyncToken:
-    """What a client's token says."""
-
-    lineage: Lineage
-    collection_id: int
-    sequence: int
-
-    def __str__(self) -> str:
-        """As clients see it."""
-        return f"data:,{self.lineage}/{self.collection_id}/{self.sequence}"
+_SCHEME: Final = "data:,"
 
 
-def token_of(lineage: Lineage, collection: Collection) -> SyncToken:
-    """The token of a collection as it is now; also its `getctag`."""
-    return SyncToken(lineage, collection.id, collection.sequence)
+def render_token(state: CollectionState) -> str:
+    """The token of a state; also the `getctag` of a collection in it."""
+    return f"{_SCHEME}{state}"
 
 
-def parse_token(text: str, lineage: Lineage, collection: Collection, head_sequence: int) -> SyncToken:
-    """Read a token that must belong to this collection's history. Raises StaleToken."""
-    found = _token.fullmatch(text)
-    if found is None:
-        raise StaleToken(f"{text!r} is not a sync token of this server")
-    token = SyncToken(Lineage(found[1]), int(found[2]), int(found[3]))
-    if (token.lineage, token.collection_id) != (lineage, collection.id):
-        raise StaleToken(f"{text!r} belongs to another collection or history", hint="Start over with an initial sync.")
-    if token.sequence > head_sequence:
-        raise StaleToken(f"{text!r} is from a future of this collection", hint="Start over with an initial sync.")
-    return token
+def parse_token(text: str, now: CollectionState) -> CollectionState:
+    """Read a token that must belong to the history that led to `now`. Raises StaleToken."""
+    if not text.startswith(_SCHEME):
+        raise StaleToken(f"{text[:80]!r} is not a sync token of this server", hint="Start over with an initial sync.")
+    state = parse_state(text.removeprefix(_SCHEME))
+    require_answerable(state, now)
+    return state

@@ -88,9 +88,7 @@ def ensure_system_account(store: Store) -> None:
 class Accounts:
     """What the operator does with accounts."""
 
-    def __init__(
-        self, store: Store, writers: Writers, directory: Directory, clock: Clock, entropy: Entropy
-    ) -> None:
+    def __init__(self, store: Store, writers: Writers, directory: Directory, clock: Clock, entropy: Entropy) -> None:
         """Over the store, writing through the writers."""
         self._store = store
         self._writers = writers
@@ -134,9 +132,7 @@ class Accounts:
             secret_hash=hash_secret(secret),
             made_at=self._moment(),
         )
-        self._system(
-            lambda transaction: _put(transaction, PASSWORDS, document.id, document.secret_hash, document)
-        )
+        self._system(lambda transaction: _put(transaction, PASSWORDS, document.id, document.secret_hash, document))
         return "-".join(secret[start : start + 5] for start in range(0, len(secret), 5))
 
     def passwords(self, login: str) -> list[PasswordDocument]:
@@ -180,9 +176,7 @@ class Accounts:
         """Stop sharing a collection. Raises NotThere."""
         owner, grantee = self._require(owner_login).account, self._require(grantee_login).account
         uid = grant_uid(owner, home, collection, grantee)
-        self._system(
-            lambda transaction: _remove(transaction, GRANTS, hashlib.sha256(uid.encode()).hexdigest()[:16])
-        )
+        self._system(lambda transaction: _remove(transaction, GRANTS, hashlib.sha256(uid.encode()).hexdigest()[:16]))
 
     def grants(self, login: str) -> list[GrantDocument]:
         """What the account shares. Raises NotThere."""
@@ -240,9 +234,7 @@ def _put(transaction: Transaction, collection: str, document_id: str, uid: str, 
     )
 
 
-def _put_new(
-    transaction: Transaction, collection: str, document_id: str, uid: str, document: Document
-) -> None:
+def _put_new(transaction: Transaction, collection: str, document_id: str, uid: str, document: Document) -> None:
     """Put unless the UID is taken: two processes may add the same login at once."""
     found = transaction.collection(Home.SYSTEM, collection)
     if found is not None and transaction.uid_holder(found.id, uid) is not None:

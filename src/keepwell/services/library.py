@@ -59,6 +59,12 @@ class Library:
         """A snapshot of an account; the caller asks the actor what may be shown of it. Raises NotThere."""
         return self._store.account(owner).reading()
 
+    def read_item(self, actor: Actor, place: Place) -> tuple[Item, bytes] | None:
+        """One item and its bytes; None when it is not there or not for this actor. Raises Damaged, StorageFault."""
+        if not actor.may_see(place.owner, place.home, place.collection):
+            return None
+        return self._store.account(place.owner).read_item(place.home, place.collection, place.name)
+
     def put(
         self,
         actor: Actor,
@@ -99,9 +105,7 @@ class Library:
 
         return self._writers.submit(place.owner, work)
 
-    def remove(
-        self, actor: Actor, place: Place, *, conditions: Conditions = UNCONDITIONAL
-    ) -> Ticket[None]:
+    def remove(self, actor: Actor, place: Place, *, conditions: Conditions = UNCONDITIONAL) -> Ticket[None]:
         """Remove an item; its history stays. Settles with NotThere, PreconditionFailed, StorageFault."""
         actor.require_change(place.owner, place.home, place.collection)
 
@@ -112,9 +116,7 @@ class Library:
 
         return self._writers.submit(place.owner, work)
 
-    def set_item_properties(
-        self, actor: Actor, place: Place, changes: Mapping[str, str | None]
-    ) -> Ticket[None]:
+    def set_item_properties(self, actor: Actor, place: Place, changes: Mapping[str, str | None]) -> Ticket[None]:
         """Set (text) or remove (None) dead properties of an item, all or none."""
         actor.require_change(place.owner, place.home, place.collection)
 
@@ -140,9 +142,7 @@ class Library:
         actor.require_change(source.owner, source.home, source.collection)
         return self._transfer(actor, source, target, overwrite=overwrite, conditions=conditions, keep_source=False)
 
-    def make_collection(
-        self, actor: Actor, place: Place, kind: Kind, properties: Properties
-    ) -> Ticket[Collection]:
+    def make_collection(self, actor: Actor, place: Place, kind: Kind, properties: Properties) -> Ticket[Collection]:
         """Make an empty collection. Settles with AlreadyThere, or NotThere when a parent folder is missing."""
         actor.require_owner(place.owner, place.home, place.collection)
         check_collection_name(place.home, place.collection)
@@ -156,18 +156,14 @@ class Library:
 
         return self._writers.submit(place.owner, work)
 
-    def set_collection_properties(
-        self, actor: Actor, place: Place, changes: Mapping[str, str | None]
-    ) -> Ticket[None]:
+    def set_collection_properties(self, actor: Actor, place: Place, changes: Mapping[str, str | None]) -> Ticket[None]:
         """Set (text) or remove (None) properties of a collection, all or none."""
         actor.require_owner(place.owner, place.home, place.collection)
 
         def work(transaction: Transaction) -> None:
             collection = _require_collection(transaction, place)
             properties = merged(collection.properties, changes)
-            transaction.append(
-                Entry(Op.SET, actor.by, collection.kind, collection.name, properties=properties)
-            )
+            transaction.append(Entry(Op.SET, actor.by, collection.kind, collection.name, properties=properties))
 
         return self._writers.submit(place.owner, work)
 
@@ -227,9 +223,7 @@ class Library:
         self, actor: Actor, source: Place, target: Place, *, overwrite: bool, keep_source: bool
     ) -> Ticket[Kept]:
         if not keep_source:
-            raise Forbidden(
-                f"{source} cannot be moved to another account", hint="Copy it there, then remove it here."
-            )
+            raise Forbidden(f"{source} cannot be moved to another account", hint="Copy it there, then remove it here.")
         with self.reading(source.owner) as snapshot:
             collection, item = _require_item(snapshot, source)
             prepared = _prepare_again(snapshot, collection, item, target)
@@ -333,9 +327,7 @@ def _check_fits(collection: Collection, prepared: Prepared) -> None:
         )
 
 
-def _check_uid(
-    transaction: Transaction, collection: Collection, name: str, uid: str, leaving: Item | None
-) -> None:
+def _check_uid(transaction: Transaction, collection: Collection, name: str, uid: str, leaving: Item | None) -> None:
     """No two items of a collection share a UID (RFC 4791 5.3.2.1, RFC 6352 6.3.2.1)."""
     holder = transaction.uid_holder(collection.id, uid) if uid else None
     if holder is None or holder.name == name:
@@ -405,9 +397,7 @@ def _drop_tree(transaction: Transaction, actor: Actor, place: Place) -> None:
         transaction.append(Entry(Op.DROP, actor.by, collection.kind, collection.name))
 
 
-def _copy_tree(
-    transaction: Transaction, actor: Actor, source: Place, target: Place, *, shallow: bool
-) -> None:
+def _copy_tree(transaction: Transaction, actor: Actor, source: Place, target: Place, *, shallow: bool) -> None:
     for collection in _tree(transaction, source):
         name = target.collection + collection.name[len(source.collection) :]
         if shallow and collection.name != source.collection:

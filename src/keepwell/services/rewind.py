@@ -131,13 +131,12 @@ def _after_change(state: CollectionThen, items: dict[str, ItemThen], facts: Fact
 def parse_target(text: str) -> str:
     """A moment as the journal writes it, from RFC 3339, or a local date and time when it names no offset."""
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return render_moment(datetime.fromisoformat(text.strip()).astimezone(UTC))
+    except (ValueError, OverflowError):
         raise BadRequest(
             f"{text!r} is not a moment",
             hint='Write 2026-11-23T10:00:00Z, or in local time "2026-11-23 10:00".',
         ) from None
-    return render_moment(moment.astimezone(UTC))
 
 
 def sequence_at(snapshot: Snapshot, moment: str) -> int:

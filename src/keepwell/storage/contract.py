@@ -159,9 +159,7 @@ class Snapshot(Protocol):
         """All items, by name."""
         ...
 
-    def items_with_bodies(
-        self, collection_id: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[Item, bytes]]:
+    def items_with_bodies(self, collection_id: int, names: Sequence[str] | None = None) -> Iterator[tuple[Item, bytes]]:
         """Items (all, or those of `names` that exist) with their bytes, by name. Raises Damaged."""
         ...
 
@@ -220,6 +218,13 @@ class AccountStore(Protocol):
 
     def reading(self) -> AbstractContextManager[Snapshot]:
         """A snapshot; may be taken on any thread, many at once."""
+        ...
+
+    def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes, when that is all one wants to know: one statement, a snapshot of its own.
+
+        Raises Damaged when the bytes do not match their digest.
+        """
         ...
 
     def version(self) -> int:

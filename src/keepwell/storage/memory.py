@@ -129,9 +129,7 @@ class MemorySnapshot:
         for _, (item, _index) in sorted(self._state.items.get(collection_id, {}).items()):
             yield item
 
-    def items_with_bodies(
-        self, collection_id: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[Item, bytes]]:
+    def items_with_bodies(self, collection_id: int, names: Sequence[str] | None = None) -> Iterator[tuple[Item, bytes]]:
         """Items (all, or those of `names` that exist) with their bytes, by name. Raises Damaged."""
         for item in self.items(collection_id):
             if names is None or item.name in names:
@@ -369,6 +367,12 @@ class MemoryAccount:
     def reading(self) -> Iterator[Snapshot]:
         """A snapshot; may be taken on any thread, many at once."""
         yield MemorySnapshot(self._state)
+
+    def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes. Raises Damaged when the bytes do not match their digest."""
+        with self.reading() as snapshot:
+            found = snapshot.collection(home, collection)
+            return None if found is None else snapshot.item_with_body(found.id, name)
 
     def version(self) -> int:
         """A number that is another one after every commit."""

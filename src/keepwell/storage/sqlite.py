@@ -27,10 +27,10 @@ from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder, sync_file, sync_folder
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, NotThere, StorageFault, Unavailable
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Lineage
 from keepwell.model.record import check_link
 from keepwell.storage.blobs import FileBlobs
-from keepwell.storage.contract import BlobStore, Snapshot, Verdict, Work
+from keepwell.storage.contract import BlobStore, Item, Snapshot, Verdict, Work
 from keepwell.storage.sqlite_check import check_file
 from keepwell.storage.sqlite_files import connect, require_sound_sqlite
 from keepwell.storage.sqlite_rebuild import Indexer, rebuild_projections
@@ -99,6 +99,19 @@ class SqliteAccount:
     def reading(self) -> _Reading:
         """A snapshot; may be taken on any thread, many at once."""
         return _Reading(self)
+
+    def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes: one statement, a snapshot of its own. Raises Damaged, StorageFault."""
+        connection = self._borrow()
+        try:
+            found = SqliteSnapshot(connection, self.account, self._blobs).item_at(home, collection, name)
+        except BaseException as error:
+            self._discard(connection)
+            if isinstance(error, apsw.Error):
+                raise _fault(self.account, "read", error) from error
+            raise
+        self._give_back(connection)
+        return found
 
     def version(self) -> int:
         """A number that is another one after every commit, by whatever process; a few microseconds."""

@@ -21,9 +21,7 @@ Indexer = Callable[[Home, bytes], Index]
 """The index of an item's bytes in a home: formats are not known here."""
 
 
-def rebuild_projections(
-    connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer
-) -> None:
+def rebuild_projections(connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer) -> None:
     """Empty the projections and project every record again. Raises Damaged when content is missing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -40,16 +38,12 @@ def rebuild_projections(
         raise
 
 
-def _project(
-    transaction: SqliteTransaction, connection: apsw.Connection, record: Record, indexer: Indexer
-) -> None:
+def _project(transaction: SqliteTransaction, connection: apsw.Connection, record: Record, indexer: Indexer) -> None:
     facts = record.facts
     if facts.op is not Op.PUT or facts.digest is None or facts.kind is None:
         transaction.project(record, None, NO_INDEX)
         return
-    row = connection.execute(
-        "SELECT id FROM content WHERE digest = ?", (bytes.fromhex(facts.digest),)
-    ).fetchone()
+    row = connection.execute("SELECT id FROM content WHERE digest = ?", (bytes.fromhex(facts.digest),)).fetchone()
     body = transaction.content(facts.digest)
     if row is None or body is None:
         raise Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")

@@ -21,8 +21,11 @@ from keepwell.storage.contract import BlobStore, Change, Collection, Head, Item,
 _ITEM = "collection_id, name, seq, uid, media_type, digest, size, created, modified, component, properties"
 _ITEM_OF_I = ", ".join(f"i.{column}" for column in _ITEM.split(", "))
 _COLLECTION = "id, kind, name, properties, seq, count, octets"
-_JOURNAL = (
-    "seq, at, by, op, kind, collection, name, uid, media_type, digest, size, properties, lineage, prev, hash"
+_JOURNAL = "seq, at, by, op, kind, collection, name, uid, media_type, digest, size, properties, lineage, prev, hash"
+_ITEM_AT = (
+    f"SELECT {_ITEM_OF_I}, c.body FROM collections l JOIN items i ON i.collection_id = l.id"
+    " LEFT JOIN content c ON c.id = i.content_id"
+    " WHERE l.home = ? AND l.name = ? AND i.name = ? AND i.digest IS NOT NULL"
 )
 NAMES_MAX = 500
 """Names bound into one statement."""
@@ -138,15 +141,21 @@ class SqliteSnapshot:
         """One item and its bytes. Raises Damaged when the bytes do not match their digest."""
         return next(self._with_bodies("i.name = ?", (collection_id, name)), None)
 
+    def item_at(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes, found in one statement. Raises Damaged when they do not match their digest."""
+        row = self._execute(_ITEM_AT, (home, collection, name)).fetchone()
+        if row is None:
+            return None
+        item = item_from(cast(ItemRow, row[:-1]))
+        return item, self._proven(item.digest, cast("bytes | None", row[-1]))
+
     def items(self, collection_id: int) -> Iterator[Item]:
         """All items, by name."""
         sql = f"SELECT {_ITEM} FROM items WHERE collection_id = ? AND digest IS NOT NULL ORDER BY name"
         for row in self._execute(sql, (collection_id,)):
             yield item_from(cast(ItemRow, row))
 
-    def items_with_bodies(
-        self, collection_id: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[Item, bytes]]:
+    def items_with_bodies(self, collection_id: int, names: Sequence[str] | None = None) -> Iterator[tuple[Item, bytes]]:
         """Items (all, or those of `names` that exist) with their bytes, by name. Raises Damaged."""
         if names is None:
             yield from self._with_bodies("1", (collection_id,))

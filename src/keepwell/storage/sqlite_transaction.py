@@ -72,17 +72,13 @@ class _Held:
 class SqliteTransaction(SqliteSnapshot):
     """A batch of works on one account's file, while its write transaction is open."""
 
-    def __init__(
-        self, connection: apsw.Connection, account: AccountId, blobs: BlobStore, clock: Clock
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, account: AccountId, blobs: BlobStore, clock: Clock) -> None:
         """Over a connection in an open write transaction."""
         super().__init__(connection, account, blobs)
         self._clock = clock
         self._lineage = super().lineage()
         self._held = _Held(super().head(), super().ledger(), {}, set(), set())
-        self._held.collections = {
-            (HOME_OF[one.kind], one.name): one for one in super().collections()
-        }
+        self._held.collections = {(HOME_OF[one.kind], one.name): one for one in super().collections()}
         self._before: _Held | None = None
         self.appended = False
 

@@ -133,8 +133,8 @@ def test_a_token_of_a_dropped_collection_is_refused_by_one_of_the_same_name(face
 
 
 def test_a_token_from_the_future_is_refused(face: Face) -> None:
-    base, _, sequence = sync(face, WORK).token.rpartition("/")
-    answer = sync(face, WORK, f"{base}/{int(sequence) + 1}")
+    base, _, sequence = sync(face, WORK).token.rpartition(".")
+    answer = sync(face, WORK, f"{base}.{int(sequence) + 1}")
     assert (answer.status, answer.conditions()) == (403, ["D:valid-sync-token"])
 
 

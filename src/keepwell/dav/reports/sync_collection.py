@@ -12,7 +12,7 @@ says all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keepwell.dav.errors import DavRefused
@@ -23,10 +23,11 @@ from keepwell.dav.reports.question import Question, Report
 from keepwell.dav.reports.results import render_items, results_limit
 from keepwell.dav.reports.sync_folders import FolderChange, folder_changes
 from keepwell.dav.request import DavResponse
-from keepwell.dav.tokens import SyncToken, parse_token
+from keepwell.dav.tokens import parse_token, render_token
 from keepwell.dav.xml import empty, escape, text_of
 from keepwell.model.errors import BadRequest
 from keepwell.model.names import Home
+from keepwell.services.state import CollectionState
 from keepwell.storage.contract import Change
 
 EVERYTHING: Final = 1 << 40
@@ -49,11 +50,11 @@ def answer(question: Question) -> DavResponse:
     limit = results_limit(question.root, dav("limit"), dav("nresults"))
     plan = plan_properties(question.root)
     page = _page(question, after, EVERYTHING if limit is None else limit)
-    token = SyncToken(question.required_snapshot().lineage(), question.collection().id, page.sequence)
+    token = render_token(replace(_state_now(question), sequence=page.sequence))
     responses = _responses(question, plan, page)
     if not page.is_whole:
         responses.append(truncated(question.resource.href))
-    return multistatus(responses, tail=f"<D:sync-token>{escape(str(token))}</D:sync-token>\n")
+    return multistatus(responses, tail=f"<D:sync-token>{escape(token)}</D:sync-token>\n")
 
 
 def _sequence_asked(question: Question) -> int:
@@ -64,15 +65,15 @@ def _sequence_asked(question: Question) -> int:
     text = text_of(element)
     if not text:
         return 0
-    snapshot, collection = question.required_snapshot(), question.collection()
-    return parse_token(text, snapshot.lineage(), collection, _sequence_now(question)).sequence
+    return parse_token(text, _state_now(question)).sequence
 
 
-def _sequence_now(question: Question) -> int:
+def _state_now(question: Question) -> CollectionState:
     """Up to where the answer tells. A folder's own sequence does not move when folders come and go in it."""
-    if question.resource.home is Home.PHOTOS:
-        return question.required_snapshot().head().sequence
-    return question.collection().sequence
+    snapshot, collection = question.required_snapshot(), question.collection()
+    in_photos = question.resource.home is Home.PHOTOS
+    sequence = snapshot.head().sequence if in_photos else collection.sequence
+    return CollectionState(snapshot.lineage(), collection.id, sequence)
 
 
 def _check_level(question: Question) -> None:
@@ -94,7 +95,7 @@ def _page(question: Question, after: int, limit: int) -> Page:
         found = sorted((*found, *folders), key=lambda change: change.sequence)
     if len(found) > limit:
         return Page(found[:limit], found[limit - 1].sequence, is_whole=False)
-    return Page(found, _sequence_now(question), is_whole=True)
+    return Page(found, _state_now(question).sequence, is_whole=True)
 
 
 def _responses(question: Question, plan: PropertyPlan, page: Page) -> list[str]:
