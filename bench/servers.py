@@ -169,17 +169,17 @@ class Process:
 class Radicale:
     """Radicale, filled through its file format: one file per item beside a `.Radicale.props`.
 
-    Its own server listens with a backlog of five and closes after every request, so that sixteen connections
-    mostly wait for lost packets to be sent again (6 GET/s where one connection gets 1,300). It is
-    therefore measured under Gunicorn, for which it has an entry point and which is faster at one connection too.
+    By its own command, which listens with a backlog of five and closes after every request, so that sixteen
+    connections mostly wait for lost packets to be sent again. Or under Gunicorn, for which it has an entry point, with
+    connections kept alive: faster at reading, and what `--servers keepwell,radicale-gunicorn,xandikos` measures.
     """
 
-    def __init__(self, *, own_server: bool = False) -> None:
-        """Under Gunicorn, or with its own server."""
-        self._own_server = own_server
+    def __init__(self, *, gunicorn: bool = False) -> None:
+        """With its own server, or under Gunicorn."""
+        self._gunicorn = gunicorn
         self._process = Process("Radicale")
         serving = "its own server, `max_connections = 64`"
-        if not own_server:
+        if gunicorn:
             serving = f"under Gunicorn with {os.cpu_count()} workers of 16 threads, connections kept alive"
         self.configuration = (
             f"{serving}; every file and folder it writes is synced (`_filesystem_fsync`, its default, which a "
@@ -202,7 +202,7 @@ class Radicale:
         settings = folder / "radicale.conf"
         settings.write_text(_RADICALE_SETTINGS.format(bind=_bind(target), storage=folder / "collections"))
         command: list[str | Path] = [PEERS / "radicale", "--config", settings]
-        if not self._own_server:
+        if self._gunicorn:
             command = [
                 PEERS / "gunicorn",
                 f"--bind={_bind(target)}",
