@@ -145,7 +145,9 @@ class Connection:
         self._chunked = length is None and _CHUNKED.search(head) is not None
         self._length = int(length[1]) if length else 0 if head[9:12] in (b"204", b"304") else None
         modern = head.startswith(b"HTTP/1.1")
-        self._closing = _CLOSING.search(head) is not None or not (modern or _KEEPING.search(head))
+        # Most answers do not speak of the connection: a plain search is quicker than two patterns.
+        speaks = b"onnection" in head or b"ONNECTION" in head
+        self._closing = (speaks and _CLOSING.search(head) is not None) or not (modern or _KEEPING.search(head))
         return True
 
     def _is_whole(self) -> bool:

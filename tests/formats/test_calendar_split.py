@@ -66,6 +66,12 @@ def test_method_is_left_out() -> None:
     assert good[0].body == _calendar(_event("a"))
 
 
+def test_the_uid_of_the_whole_is_left_out() -> None:
+    """RFC 7986 5.3: the UID of a calendar names the whole; vdirsyncer would take it for each piece's own."""
+    good, _ = _split(_calendar(_event("a"), _event("b"), head=_HEAD + "UID:whole\r\n"))
+    assert [piece.body for piece in good] == [_calendar(_event("a")), _calendar(_event("b"))]
+
+
 def test_calendar_lines_between_components_belong_to_the_calendar() -> None:
     """Own lines of the calendar are kept wherever they stand."""
     good, _ = _split(_calendar(_event("a"), "X-LATE:1\r\n", _event("b")))

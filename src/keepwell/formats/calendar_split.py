@@ -3,7 +3,7 @@
 For: importing what calendars export, which is everything in one VCALENDAR, or several of them in one file.
 
 Promises: each good piece is a complete VCALENDAR of the calendar's own lines (without METHOD, which a stored
-object must not have), the time zones that it refers to, and its components, all verbatim. A bad component
+object must not have, and without the UID of the whole (RFC 7986 5.3), which a piece is not), the time zones that it refers to, and its components, all verbatim. A bad component
 rejects what shares its UID and nothing else. A component without UID gets one that depends on its octets
 alone, a component without a calendar gets a plain one, and the note says so. A file that is one valid
 resource comes back untouched.
@@ -226,6 +226,10 @@ def _given(part: _Part | None) -> list[_Part]:
     return [] if part is None else [part]
 
 
+#: vdirsyncer takes a calendar's own UID for that of the item in it, so pieces that had it would count as copies.
+_OF_THE_WHOLE: Final = frozenset({"METHOD", "UID"})
+
+
 def _header(loose: Iterable[_Part], caps: Caps) -> tuple[list[_Part], list[Bad]]:
     """The calendar's own lines that every piece gets, and those that nobody can read."""
     kept, bad = list[_Part](), list[Bad]()
@@ -237,7 +241,7 @@ def _header(loose: Iterable[_Part], caps: Caps) -> tuple[list[_Part], list[Bad]]
             continue
         if name == "END":
             bad.append(Bad(line.octets, line.line, line.line, "this END has no BEGIN"))
-        elif name != "METHOD":
+        elif name not in _OF_THE_WHOLE:
             kept.append(line)
     return kept, bad
 
