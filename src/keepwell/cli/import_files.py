@@ -57,8 +57,12 @@ def _print_report(report: ImportReport) -> None:
     for one in report.rejected:
         kept = f" (kept as {one.kept})" if one.kept else ""
         print_line(f"rejected: {_where(one.file, one.line)}: {shown(one.reason)}{shown(kept)}")
-    files = f"{report.files} file{'' if report.files == 1 else 's'}"
-    print_line(f"{files} read: {report.taken} items taken, {len(report.rejected)} rejected.")
+    files, items = _counted(report.files, "file"), _counted(report.taken, "item")
+    print_line(f"{files} read: {items} taken, {len(report.rejected)} rejected.")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _where(file: Path, line: int) -> str:
