@@ -19,6 +19,7 @@ from keepwell.app.request_log import RequestLine, RequestLog
 from keepwell.app.wiring import open_keepwell
 from keepwell.dav.app import DavApp
 from keepwell.ground.clock import SystemClock
+from keepwell.ground.process import end_with_parent
 from keepwell.storage.family import join
 from keepwell.web.app import web_app
 
@@ -56,6 +57,7 @@ class Application:
 
     def open(self) -> None:
         """Open the data folder and the faces. Raises CannotStart."""
+        end_with_parent()
         family = join(self._options.data, self._options.family)
         self._resources.callback(family.release)
         keepwell = self._resources.enter_context(open_keepwell(self._options.data))
@@ -131,16 +133,17 @@ def _believe_proxy(scope: Scope, proxies: tuple[Network, ...]) -> None:
     client = cast("tuple[str, int] | None", scope.get("client"))
     if not client or not _within(client[0], proxies):
         return
+    chain: list[str] = []
     for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
         if name == b"x-forwarded-for":
-            scope["client"] = (_nearest_stranger(value.decode("latin-1"), proxies), 0)
+            chain += value.decode("latin-1").split(",")
+            scope["client"] = (_nearest_stranger([one.strip() for one in chain], proxies), 0)
         elif name == b"x-forwarded-proto" and value in {b"http", b"https"}:
             scope["scheme"] = value.decode("ascii")
 
 
-def _nearest_stranger(forwarded: str, proxies: tuple[Network, ...]) -> str:
+def _nearest_stranger(addresses: list[str], proxies: tuple[Network, ...]) -> str:
     """The last address of the chain that is no trusted proxy: what stands before it, anyone can write."""
-    addresses = [part.strip() for part in forwarded.split(",")]
     return next((one for one in reversed(addresses) if not _within(one, proxies)), addresses[0])
 
 
@@ -149,7 +152,9 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in network for network in networks)
+    # A socket that listens on all of IPv6 tells IPv4 peers as ::ffff:192.0.2.1.
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(plain in network for network in networks)
 
 
 def make_application() -> Application:

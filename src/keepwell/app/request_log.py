@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TextIO
 
@@ -49,8 +50,10 @@ class RequestLog:
         """Write what was gathered."""
         lines, self._lines = self._lines, []
         if lines:
-            self._stream.write("".join(_rendered(line) for line in lines))
-            self._stream.flush()
+            # Nobody listens at a broken pipe: the lines go, the server stays.
+            with suppress(OSError, ValueError):
+                self._stream.write("".join(_rendered(line) for line in lines))
+                self._stream.flush()
 
     def close(self) -> None:
         """Write what was gathered and end; may be called twice."""

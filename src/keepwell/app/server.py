@@ -6,6 +6,7 @@ The folder is opened once before any worker starts, so that what is wrong with i
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +19,8 @@ from granian.server.mp import MPServer
 from keepwell.app.config import WORKER_VARIABLE, ServeOptions, check_options, render_options
 from keepwell.app.wiring import open_keepwell
 from keepwell.ground.entropy import SystemEntropy, base32_word
+from keepwell.ground.process import keep_files_private, raise_file_limit, require_free_port
+from keepwell.model.errors import CannotStart
 from keepwell.storage.family import claim
 
 HEADER_MILLISECONDS_MAX: Final = 30_000
@@ -26,19 +29,33 @@ HEADER_MILLISECONDS_MAX: Final = 30_000
 BACKLOG: Final = 2048
 
 
-def serve(options: ServeOptions) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+def serve(options: ServeOptions, *, on_claimed: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; `on_claimed` is called once nothing stands against it. Raises CannotStart."""
+    keep_files_private()
+    raise_file_limit()
     family = base32_word(SystemEntropy(), 80)
     options = check_options(msgspec.structs.replace(options, data=options.data.absolute(), family=family))
     lock = claim(options.data, family)
     try:
         with open_keepwell(options.data):
             pass
+        _require_free_port(options)
+        on_claimed()
         os.environ[WORKER_VARIABLE] = render_options(options)
         with suppress(KeyboardInterrupt):
             _granian(options).serve()
     finally:
         lock.release()
+
+
+def _require_free_port(options: ServeOptions) -> None:
+    try:
+        require_free_port(options.host, options.port)
+    except OSError as error:
+        raise CannotStart(
+            f"{options.host} port {options.port} cannot be listened on: {error.strerror or error}",
+            hint="Stop what listens there, or choose another with --port.",
+        ) from error
 
 
 def _granian(options: ServeOptions) -> MPServer:

@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError
 from keepwell import __version__
 from keepwell.cli.exit_codes import ExitCode, describe_exit_codes, exit_code_of
 from keepwell.cli.output import print_error, print_json
+from keepwell.ground.process import keep_files_private
 from keepwell.model.errors import KeepwellError
 
 DEBUG_VARIABLE: Final = "KEEPWELL_DEBUG"
@@ -69,6 +70,7 @@ _GROUPS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    keep_files_private()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in tokens
     try:

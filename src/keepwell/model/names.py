@@ -53,6 +53,7 @@ HOME_OF = {
 SYSTEM_ACCOUNT = AccountId("a_system")
 
 NAME_OCTETS_MAX = 255
+LOGIN_CHARACTERS_MAX = 64
 
 _account_id = re.compile(r"a_(?:[a-z2-7]{16}|system)")
 _login = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")

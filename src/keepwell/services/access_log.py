@@ -7,15 +7,19 @@ dictionary entry only.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from keepwell.ground.clock import Clock, render_moment
+from keepwell.model.errors import StorageFault
 from keepwell.model.names import AccountId
 from keepwell.storage.access_table import AccessEntry, AccessTable
 
 FLUSH_SECONDS = 5.0
 AGENT_CHARACTERS_MAX = 200
+UNWRITTEN_MAX = 10_000
+"""Entries that are held while the table cannot be written."""
 
 SIGNED_IN = "signed in"
 REFUSED = "refused"
@@ -65,14 +69,28 @@ class AccessLog:
         return self._table.entries(account, limit)
 
     def flush(self) -> None:
-        """Write what was counted."""
+        """Write what was counted. Raises StorageFault, and then counts on with what could not be written."""
         with self._lock:
             counts, self._counts = self._counts, {}
-        if counts:
+        if not counts:
+            return
+        try:
             self._table.add(
                 AccessEntry(*key, render_moment(one.first_at), render_moment(one.last_at), one.count)
                 for key, one in counts.items()
             )
+        except StorageFault:
+            self._count_again(counts)
+            raise
+
+    def _count_again(self, counts: dict[_Key, _Count]) -> None:
+        with self._lock:
+            for key, one in counts.items():
+                since = self._counts.get(key)
+                if since is not None:
+                    since.first_at, since.count = one.first_at, since.count + one.count
+                elif len(self._counts) < UNWRITTEN_MAX:
+                    self._counts[key] = one
 
     def close(self) -> None:
         """Write what was counted and end; may be called twice."""
@@ -80,9 +98,11 @@ class AccessLog:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self.flush()
+        with suppress(StorageFault):
+            self.flush()
         self._table.close()
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):
-            self.flush()
+            with suppress(StorageFault):  # tried again in a moment; whoever asks for entries is told
+                self.flush()

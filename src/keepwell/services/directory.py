@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from keepwell.model.errors import Damaged
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
 from keepwell.model.record import Op, Record
 from keepwell.services.actor import Shared
@@ -144,14 +145,20 @@ class Directory:
         return self._known
 
     def _take(self, snapshot: Snapshot, record: Record) -> None:
+        """Take in one record; when it cannot be read nothing is, and the next question tries again."""
         facts = record.facts
+        if facts.collection in SYSTEM_COLLECTIONS and facts.op in {Op.PUT, Op.REMOVE}:
+            document = self._document(snapshot, record) if facts.op is Op.PUT else None
+            key = (facts.collection, facts.name)
+            self._known.discard(self._known.documents.pop(key, None))
+            if document is not None:
+                self._known.documents[key] = document
+                self._known.add(document)
         self._sequence = facts.seq
-        if facts.collection not in SYSTEM_COLLECTIONS or facts.op not in {Op.PUT, Op.REMOVE}:
-            return
-        key = (facts.collection, facts.name)
-        self._known.discard(self._known.documents.pop(key, None))
-        body = None if facts.digest is None else snapshot.content(facts.digest)
-        if facts.op is Op.PUT and body is not None:
-            document = parse_document(facts.collection, body)
-            self._known.documents[key] = document
-            self._known.add(document)
+
+    def _document(self, snapshot: Snapshot, record: Record) -> Document:
+        body = None if record.facts.digest is None else snapshot.content(record.facts.digest)
+        if body is None:
+            where = f"{record.facts.collection}/{record.facts.name}"
+            raise Damaged(f"the bytes of {where} in the system account are missing", hint="Run: keepwell check")
+        return parse_document(record.facts.collection, body)

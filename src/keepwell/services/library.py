@@ -14,14 +14,31 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from keepwell.model.errors import AlreadyThere, BadRequest, ContentRefused, Forbidden, NotThere, UidConflict
+from keepwell.model.errors import (
+    AlreadyThere,
+    BadRequest,
+    ContentRefused,
+    Damaged,
+    Forbidden,
+    NotThere,
+    UidConflict,
+)
 from keepwell.model.names import HOME_OF, AccountId, Home, Kind, check_collection_name, check_item_name
 from keepwell.model.preconditions import UNCONDITIONAL, Conditions
 from keepwell.model.record import Op, Properties
 from keepwell.services.actor import Actor
 from keepwell.services.content import Prepared, components_of, prepare
 from keepwell.services.indexing import index_again
-from keepwell.storage.contract import Collection, Entry, Item, Snapshot, Store, Transaction
+from keepwell.storage.contract import (
+    NO_INDEX,
+    AccountStore,
+    Collection,
+    Entry,
+    Item,
+    Snapshot,
+    Store,
+    Transaction,
+)
 from keepwell.storage.writers import Ticket, Writers
 
 
@@ -56,14 +73,14 @@ class Library:
         self._writers = writers
 
     def reading(self, owner: AccountId) -> AbstractContextManager[Snapshot]:
-        """A snapshot of an account; the caller asks the actor what may be shown of it. Raises NotThere."""
-        return self._store.account(owner).reading()
+        """A snapshot of an account; the caller asks the actor what may be shown of it. Raises Damaged."""
+        return self._account(owner).reading()
 
     def read_item(self, actor: Actor, place: Place) -> tuple[Item, bytes] | None:
         """One item and its bytes; None when it is not there or not for this actor. Raises Damaged, StorageFault."""
         if not actor.may_see(place.owner, place.home, place.collection):
             return None
-        return self._store.account(place.owner).read_item(place.home, place.collection, place.name)
+        return self._account(place.owner).read_item(place.home, place.collection, place.name)
 
     def put(
         self,
@@ -187,6 +204,13 @@ class Library:
         """Move a collection with everything in it within one account; True when the target is new."""
         return self._transfer_collection(actor, source, target, overwrite=overwrite, shallow=False, keep_source=False)
 
+    def _account(self, owner: AccountId) -> AccountStore:
+        """The owner's account, which the directory knows. Raises Damaged: "not there" would empty a device."""
+        try:
+            return self._store.account(owner)
+        except NotThere as error:
+            raise Damaged(f"{error.message}, though it has a login", hint="Run: keepwell check") from error
+
     def _transfer(
         self,
         actor: Actor,
@@ -203,7 +227,11 @@ class Library:
         if source == target:
             raise Forbidden(f"{source} cannot be copied or moved onto itself")
         if source.owner != target.owner:
-            return self._copy_between(actor, source, target, overwrite=overwrite, keep_source=keep_source)
+            if not keep_source:
+                raise Forbidden(
+                    f"{source} cannot be moved to another account", hint="Copy it there, then remove it here."
+                )
+            return self._copy_between(actor, source, target, overwrite=overwrite, conditions=conditions)
 
         def work(transaction: Transaction) -> Kept:
             collection, item = _require_item(transaction, source)
@@ -220,12 +248,11 @@ class Library:
         return self._writers.submit(source.owner, work)
 
     def _copy_between(
-        self, actor: Actor, source: Place, target: Place, *, overwrite: bool, keep_source: bool
+        self, actor: Actor, source: Place, target: Place, *, overwrite: bool, conditions: Conditions
     ) -> Ticket[Kept]:
-        if not keep_source:
-            raise Forbidden(f"{source} cannot be moved to another account", hint="Copy it there, then remove it here.")
         with self.reading(source.owner) as snapshot:
             collection, item = _require_item(snapshot, source)
+            conditions.check(item.digest, str(source))
             prepared = _prepare_again(snapshot, collection, item, target)
 
         def work(transaction: Transaction) -> Kept:
@@ -409,7 +436,22 @@ def _copy_tree(transaction: Transaction, actor: Actor, source: Place, target: Pl
 
 
 def _copy_items(transaction: Transaction, actor: Actor, source: Collection, target: Place) -> None:
+    """Copy one by one: the bytes are held already, and only those of one item at a time are looked at."""
     into = _require_collection(transaction, target)
-    for item, body in list(transaction.items_with_bodies(source.id)):
-        prepared = prepare(target.home, body, item.media_type)
-        _keep(transaction, actor, into, item.name, prepared, None, item.properties)
+    for item in list(transaction.items(source.id)):
+        index = NO_INDEX
+        if target.home is not Home.PHOTOS:
+            index = index_again(target.home, _body_of(transaction, source, item))
+        entry = Entry(
+            Op.PUT,
+            actor.by,
+            into.kind,
+            into.name,
+            item.name,
+            item.uid,
+            item.media_type,
+            item.digest,
+            item.size,
+            item.properties,
+        )
+        transaction.append(entry, None, index)

@@ -13,6 +13,7 @@ from typing import Final
 
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import NotSignedIn
+from keepwell.model.names import LOGIN_CHARACTERS_MAX
 from keepwell.services.access_log import REFUSED, SIGNED_IN, AccessLog
 from keepwell.services.accounts import hash_secret
 from keepwell.services.actor import Actor
@@ -88,7 +89,7 @@ class SignIn:
         account = self._directory.account_document(login)
         if account is None or password is None or password.account != account.account or account.disabled:
             if account is not None:
-                self._access_log.note(account.account, "", address, agent, REFUSED)
+                self._access_log.note(account.account, "", address, "", REFUSED)
             raise self._refusal(login, address)
         self._throttle.clear(f"login {login}")
         return Actor(
@@ -114,7 +115,7 @@ def _parse_basic(authorization: bytes) -> tuple[str, str]:
         if scheme.lower() != b"basic":
             raise ValueError
         login, colon, secret = base64.b64decode(token.strip(), validate=True).decode().partition(":")
-        if not colon:
+        if not colon or len(login) > LOGIN_CHARACTERS_MAX:
             raise ValueError
     except (ValueError, binascii.Error):
         raise NotSignedIn(

@@ -1,20 +1,22 @@
 """Where sign-ins are counted: one small SQLite file, `access.db`, beside the accounts.
 
 It is a log, not people's data: it is written every few seconds without a sync, and a crash may lose those seconds.
-One row is one (account, credential, address, program, outcome) in one hour, so it grows with hours of use, not with
-requests.
+One row is one (account, credential, address, program, outcome) in one hour, so it grows with hours of use; refused
+sign-ins are counted without the program, whose name a stranger could choose anew each time.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import apsw
 
+from keepwell.model.errors import StorageFault
 from keepwell.model.names import AccountId
 from keepwell.storage.sqlite_files import BUSY_MILLISECONDS
 
@@ -56,7 +58,7 @@ class AccessTable:
         self._connection: apsw.Connection | None = None
 
     def add(self, entries: Iterable[AccessEntry]) -> None:
-        """Count these in."""
+        """Count these in. Raises StorageFault."""
         rows = [
             (
                 one.account,
@@ -71,14 +73,14 @@ class AccessTable:
             )
             for one in entries
         ]
-        with self._lock:
+        with self._lock, _faults("write"):
             connection = self._opened()
             with connection:
                 connection.executemany(_ADD, rows)
 
     def entries(self, account: AccountId, limit: int) -> list[AccessEntry]:
-        """The account's entries, the latest first."""
-        with self._lock:
+        """The account's entries, the latest first. Raises StorageFault."""
+        with self._lock, _faults("read"):
             rows = self._opened().execute(
                 "SELECT account, credential, address, agent, outcome, first_at, last_at, count FROM access"
                 " WHERE account = ? ORDER BY last_at DESC LIMIT ?",
@@ -95,12 +97,21 @@ class AccessTable:
 
     def _opened(self) -> apsw.Connection:
         if self._connection is None:
-            self._connection = apsw.Connection(str(self._path))
-            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
-            self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
-            self._connection.execute("PRAGMA synchronous=NORMAL").fetchall()
-            self._connection.execute(_SCHEMA).fetchall()
+            connection = apsw.Connection(str(self._path))
+            connection.set_busy_timeout(BUSY_MILLISECONDS)
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+            connection.execute("PRAGMA synchronous=NORMAL").fetchall()
+            connection.execute(_SCHEMA).fetchall()
+            self._connection = connection
         return self._connection
+
+
+@contextmanager
+def _faults(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        raise StorageFault(f"the access log failed while trying to {doing}: {error}") from error
 
 
 def _entry_from(row: tuple[object, ...]) -> AccessEntry:

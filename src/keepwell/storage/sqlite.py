@@ -4,8 +4,9 @@ Connections of an account: one for writing, used under a lock, and a few for rea
 readers never wait for a writer (WAL) nor for each other. Only so many accounts stay open; the one that was unused
 longest is closed by a thread of its own, because closing may checkpoint and that must not delay a request.
 
-Creating an account: the file is built under a temporary name, closed, synced, renamed, and the folder synced; a crash
-before the rename leaves a stray `.tmp-…` file, which the next creation of the account replaces.
+Creating an account: the file is built under a temporary name of its own, closed, synced, linked to its name (which
+refuses to replace one that another process made meanwhile), and the folder synced; a crash before that leaves a
+stray `.tmp-…` file, which `keepwell check` tells.
 
 When SQLite reports an I/O error or damage, the account takes no more writes on those connections: they are closed,
 callers get StorageFault, and the next use opens the file anew and proves the tail of its journal before it serves.
@@ -13,9 +14,11 @@ callers get StorageFault, and the next use opens the file anew and proves the ta
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -46,6 +49,8 @@ IDLE_READERS_MAX = 2
 TAIL_RECORDS = 64
 """Records at the end of a journal that are proven when its file is opened."""
 
+_FILES_OF_ACCOUNT = 7
+_OTHER_FILES = 256
 _HEAP_OCTETS_SOFT_MAX = 64 * 1024 * 1024
 
 
@@ -61,22 +66,15 @@ class _Reading:
         self._connection = self._account._borrow()
         try:
             self._connection.execute("BEGIN")
-            return SqliteSnapshot(self._connection, self._account.account, self._account._blobs)
-        except BaseException:
-            self._account._discard(self._connection)
+        except BaseException as error:
+            self._account._return(self._connection, error)
             raise
+        return SqliteSnapshot(self._connection, self._account.account, self._account._blobs)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._connection.execute("ROLLBACK")
-        except apsw.Error:
-            self._account._discard(self._connection)
-        else:
-            self._account._give_back(self._connection)
-        if isinstance(error, apsw.Error):
-            raise _fault(self._account.account, "read", error) from error
+        self._account._return(self._connection, error)
 
 
 class SqliteAccount:
@@ -106,20 +104,22 @@ class SqliteAccount:
         try:
             found = SqliteSnapshot(connection, self.account, self._blobs).item_at(home, collection, name)
         except BaseException as error:
-            self._discard(connection)
-            if isinstance(error, apsw.Error):
-                raise _fault(self.account, "read", error) from error
+            self._return(connection, error)
             raise
-        self._give_back(connection)
+        self._return(connection, None)
         return found
 
     def version(self) -> int:
         """A number that is another one after every commit, by whatever process; a few microseconds."""
         with self._watch_lock:
-            if self._watcher is None:
-                # `data_version` moves when another connection commits: this one never writes.
-                self._watcher = connect(self._path)
-            return cast(int, self._watcher.execute("PRAGMA data_version").get)
+            try:
+                if self._watcher is None:
+                    # `data_version` moves when another connection commits: this one never writes.
+                    self._watcher = connect(self._path)
+                return cast(int, self._watcher.execute("PRAGMA data_version").get)
+            except apsw.Error as error:
+                self._drop_watcher()
+                raise _fault(self.account, "look for changes", error) from error
 
     def transact(self, works: Sequence[Work]) -> list[Verdict]:
         """Run the works in order in one transaction; one commit, one sync. Raises StorageFault, Unavailable."""
@@ -130,9 +130,11 @@ class SqliteAccount:
                 self._abandon_writer()
                 raise Unavailable(f"{self.account} is being written by another process") from error
             except (apsw.Error, OSError) as error:
-                self._abandon_writer()
-                self._proven = False
+                self._abandon_everything()
                 raise _fault(self.account, "write", error) from error
+            except BaseException:
+                self._abandon_writer()  # its transaction may be open, and would lock every other process out
+                raise
 
     def _transact(self, works: Sequence[Work]) -> list[Verdict]:
         connection = self._writing()
@@ -151,8 +153,11 @@ class SqliteAccount:
         with self._write_lock:
             try:
                 rebuild_projections(self._writing(), self.account, self._blobs, indexer)
-            except apsw.Error as error:
+            except apsw.BusyError as error:
                 self._abandon_writer()
+                raise Unavailable(f"{self.account} is being written by another process") from error
+            except apsw.Error as error:
+                self._abandon_everything()
                 raise _fault(self.account, "rebuild", error) from error
 
     def check_medium(self) -> list[str]:
@@ -167,11 +172,8 @@ class SqliteAccount:
         with self._write_lock:
             self._abandon_writer()
         with self._watch_lock:
-            if self._watcher is not None:
-                self._watcher.close(True)
-                self._watcher = None
-        while self._idle:
-            self._idle.pop().close()
+            self._drop_watcher()
+        self._drop_idle()
 
     def _writing(self) -> apsw.Connection:
         if self._writer is None:
@@ -182,6 +184,21 @@ class SqliteAccount:
         if self._writer is not None:
             self._writer.close(True)
             self._writer = None
+
+    def _abandon_everything(self) -> None:
+        """After a fault of the medium: no connection that saw it is used again, and the tail is proven anew."""
+        self._abandon_writer()
+        self._drop_idle()
+        self._proven = False
+
+    def _drop_watcher(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close(True)
+            self._watcher = None
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close(True)
 
     def _borrow(self) -> apsw.Connection:
         try:
@@ -203,14 +220,23 @@ class SqliteAccount:
             raise
         return connection
 
-    def _give_back(self, connection: apsw.Connection) -> None:
-        if self._closed or len(self._idle) >= IDLE_READERS_MAX:
-            connection.close(True)
-        else:
-            self._idle.append(connection)
+    def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:
+        """Take a reading connection back; raises StorageFault when reading ended with an error of SQLite.
 
-    def _discard(self, connection: apsw.Connection) -> None:
-        connection.close(True)
+        Only one that certainly has no transaction any more is used again. After an error a cursor may be alive in
+        the traceback, and its snapshot with it: the next reader would not see what was acknowledged since.
+        """
+        if error is None and connection.in_transaction:
+            connection.execute("ROLLBACK")
+        idle = error is None and connection.txn_state() == apsw.SQLITE_TXN_NONE
+        if idle and not self._closed and len(self._idle) < IDLE_READERS_MAX:
+            self._idle.append(connection)
+        else:
+            connection.close(True)
+        if isinstance(error, apsw.Error):
+            self._drop_idle()
+            self._proven = False
+            raise _fault(self.account, "read", error) from error
 
     def _prove_tail(self, connection: apsw.Connection) -> None:
         """Check the chain of the last records once: after a crash the tail is what can be wrong."""
@@ -238,6 +264,7 @@ class SqliteStore:
         self._entropy = entropy or SystemEntropy()
         self._blobs = FileBlobs(folder / "blobs")
         self._open: OrderedDict[AccountId, SqliteAccount] = OrderedDict()
+        self._open_max = _open_accounts_max()
         self._lock = threading.Lock()
         self._closing: SimpleQueue[SqliteAccount | None] = SimpleQueue()
         self._closer: threading.Thread | None = None
@@ -269,9 +296,17 @@ class SqliteStore:
         if path.exists():
             raise AlreadyThere(f"there is an account {account} already")
         make_folder(path.parent)
-        temporary = path.with_name(f".tmp-{account}.db")
-        self._build(temporary, account, works)
-        temporary.rename(path)
+        temporary = path.with_name(f".tmp-{account}-{base32_word(self._entropy, 40)}.db")
+        try:
+            self._build(temporary, account, works)
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise AlreadyThere(f"there is an account {account} already") from None
+        except (apsw.Error, OSError) as error:
+            raise _fault(account, "create it", error) from error
+        finally:
+            for file in path.parent.glob(temporary.name + "*"):
+                file.unlink(missing_ok=True)
         sync_folder(path.parent)
         return self.account(account)
 
@@ -288,8 +323,6 @@ class SqliteStore:
             self._closer = None
 
     def _build(self, path: Path, account: AccountId, works: Sequence[Work]) -> None:
-        for stray in path.parent.glob(path.name + "*"):
-            stray.unlink()
         connection = connect(path, create=True)
         lineage = Lineage(base32_word(self._entropy, 80))
         connection.execute("INSERT INTO meta VALUES ('lineage', ?), ('account', ?)", (lineage, account))
@@ -300,15 +333,16 @@ class SqliteStore:
         sync_file(path)
         for verdict in verdicts:
             if isinstance(verdict, BaseException):
-                path.unlink()
                 raise verdict
+        if path.with_name(path.name + "-wal").exists():
+            raise StorageFault(f"the file of {account} could not be closed", hint="See the log of the system.")
 
     def _remember(self, account: AccountId, opened: SqliteAccount) -> SqliteAccount:
         with self._lock:
             known = self._open.setdefault(account, opened)
             if SYSTEM_ACCOUNT in self._open:
                 self._open.move_to_end(SYSTEM_ACCOUNT)  # every request asks for its version
-            if len(self._open) > OPEN_ACCOUNTS_MAX:
+            if len(self._open) > self._open_max:
                 self._closing.put(self._open.popitem(last=False)[1])
                 self._start_closer()
         return known
@@ -320,10 +354,17 @@ class SqliteStore:
 
     def _close_unused(self) -> None:
         while (unused := self._closing.get()) is not None:
-            unused.close()
+            with suppress(apsw.Error):  # what is wrong with the file is told to whoever opens it next
+                unused.close()
 
     def _path(self, account: AccountId) -> Path:
         return self._folder / account.removeprefix("a_")[:2] / f"{account}.db"
+
+
+def _open_accounts_max() -> int:
+    """As many as the process may have files for: an open account has up to seven."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(OPEN_ACCOUNTS_MAX, max(8, (soft - _OTHER_FILES) // _FILES_OF_ACCOUNT))
 
 
 def _fault(account: AccountId, doing: str, error: Exception) -> StorageFault:

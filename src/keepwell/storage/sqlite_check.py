@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import apsw
 
@@ -22,31 +22,33 @@ def check_file(path: Path) -> list[str]:
     """A sentence for each page whose checksum is wrong and each broken structure; empty when all is well."""
     findings: list[str] = []
     try:
-        with closing(connect(path)) as connection:
+        # Closing any descriptor of a file takes all of the process's locks on it away
+        # (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
+        # the plain one is opened first and thus closed last.
+        with path.open("rb") as file, closing(connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            findings += _bad_pages(connection, path)
+            findings += _bad_pages(connection, path.name, file)
             findings += _broken_structures(connection, path)
     except apsw.Error as error:
         findings = [*_bad_pages_alone(path), f"{path.name}: SQLite cannot read it: {error}"]
     return findings
 
 
-def _bad_pages(connection: apsw.Connection, path: Path) -> list[str]:
+def _bad_pages(connection: apsw.Connection, name: str, file: BinaryIO) -> list[str]:
     findings = []
-    with path.open("rb") as file:
-        number = 0
-        while page := file.read(PAGE_OCTETS):
-            number += 1
-            if number != _LOCK_PAGE and connection.execute("SELECT verify_checksum(?)", (page,)).get != 1:
-                offset = (number - 1) * PAGE_OCTETS
-                findings.append(f"{path.name}: page {number} (from byte {offset}) is not what was written")
+    number = 0
+    while page := file.read(PAGE_OCTETS):
+        number += 1
+        if number != _LOCK_PAGE and connection.execute("SELECT verify_checksum(?)", (page,)).get != 1:
+            offset = (number - 1) * PAGE_OCTETS
+            findings.append(f"{name}: page {number} (from byte {offset}) is not what was written")
     return findings
 
 
 def _bad_pages_alone(path: Path) -> list[str]:
     """The same for a file that SQLite cannot open: the check function comes with any connection of the VFS."""
-    with closing(apsw.Connection(":memory:", vfs="cksmvfs")) as scratch:
-        return _bad_pages(scratch, path)
+    with path.open("rb") as file, closing(apsw.Connection(":memory:", vfs="cksmvfs")) as scratch:
+        return _bad_pages(scratch, path.name, file)
 
 
 def _broken_structures(connection: apsw.Connection, path: Path) -> list[str]:

@@ -187,6 +187,8 @@ class SqliteTransaction(SqliteSnapshot):
         digest = bytes.fromhex(entry.digest)
         known = self._execute("SELECT id FROM content WHERE digest = ?", (digest,)).get
         if known is not None:
+            if body is not None and len(body) >= BLOB_OCTETS_MIN:
+                self._blobs.put(body)  # heals a blob that was lost since: this "yes" is about bytes that are there
             return cast(int, known)
         if body is None:
             raise ValueError(f"a put of {entry.digest} needs its bytes: they are not held")

@@ -14,11 +14,12 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 from zlib import crc32
 
-from keepwell.model.errors import Unavailable
+from keepwell.model.errors import Damaged, NotThere, StorageFault, Unavailable
 from keepwell.model.names import AccountId
 from keepwell.storage.contract import Store, Transaction, Verdict
 
@@ -107,12 +108,14 @@ class _Lane:
         self._store = store
         self._queue: SimpleQueue[tuple[AccountId, Ticket[object]] | None] = SimpleQueue()
         self._waiting: OrderedDict[AccountId, list[Ticket[object]]] = OrderedDict()
+        self._sorted = 0
+        """Tickets in `_waiting`; only the thread writes it."""
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"keepwell-writer-{number}", daemon=True)
         self._thread.start()
 
     def add(self, account: AccountId, ticket: Ticket[Outcome]) -> None:
-        if self._closing or self._queue.qsize() >= WAITING_MAX:
+        if self._closing or self._queue.qsize() + self._sorted >= WAITING_MAX:
             raise Unavailable("too many writes wait already", retry_after_seconds=2)
         self._queue.put((account, cast(Ticket[object], ticket)))
 
@@ -128,6 +131,15 @@ class _Lane:
             if self._waiting:
                 account, tickets = self._take()
                 _settle_all(tickets, self._verdicts(account, tickets))
+        self._turn_away_late_comers()
+
+    def _turn_away_late_comers(self) -> None:
+        """Settle what was added while the lane closed."""
+        with suppress(Empty):
+            while True:
+                arrival = self._queue.get_nowait()
+                if arrival is not None:
+                    _settle_all([arrival[1]], [Unavailable("the server is stopping", retry_after_seconds=5)])
 
     def _gather(self, *, block: bool) -> bool:
         """Sort in what has come; False once the lane is to close."""
@@ -136,6 +148,7 @@ class _Lane:
             while arrival is not None:
                 account, ticket = arrival
                 self._waiting.setdefault(account, []).append(ticket)
+                self._sorted += 1
                 arrival = self._queue.get_nowait()
         except Empty:
             return True
@@ -146,13 +159,22 @@ class _Lane:
         account, tickets = self._waiting.popitem(last=False)
         if len(tickets) > BATCH_MAX:
             self._waiting[account] = tickets[BATCH_MAX:]
-        return account, tickets[:BATCH_MAX]
+        batch = tickets[:BATCH_MAX]
+        self._sorted -= len(batch)
+        return account, batch
 
     def _verdicts(self, account: AccountId, tickets: list[Ticket[object]]) -> list[Verdict]:
+        """Never raises: a lane that ended would leave every later write waiting for ever."""
         try:
             return self._store.account(account).transact([ticket._work for ticket in tickets])
+        except NotThere as error:
+            # Whoever writes was sent here by the directory, so the account should be there.
+            fault: BaseException = Damaged(f"{error.message}, though it has a login", hint="Run: keepwell check")
         except Exception as error:  # a storage fault: the verdict of every ticket in the batch
-            return [error] * len(tickets)
+            fault = error
+        except BaseException as error:
+            fault = StorageFault(f"writing to {account} was broken off: {error!r}")
+        return [fault] * len(tickets)
 
 
 def _settle_all(tickets: list[Ticket[object]], verdicts: list[Verdict]) -> None:
@@ -163,7 +185,7 @@ def _settle_all(tickets: list[Ticket[object]], verdicts: list[Verdict]) -> None:
         if loop is not None:
             loops.setdefault(loop, []).append(ticket)
     for loop, waiting in loops.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
             loop.call_soon_threadsafe(_wake_all, waiting)
 
 
