@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -16,7 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 
+from keepwell.app.log import configure_log
 from tests.support.server import KEEPWELL, Server, ServerFailedError, running_server
 
 CARD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:%d\r\nFN:Bob\r\nEND:VCARD\r\n"
@@ -163,6 +166,102 @@ def test_a_trusted_proxy_names_the_client(tmp_path: Path) -> None:
             [str(KEEPWELL), "access", "anna", "--data", str(data), "--json"], capture_output=True, text=True, check=True
         )
         assert expected in shown.stdout
+
+
+def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
+    """Two servers on one port would each answer half of the requests: the second is refused before it begins."""
+    with running_server(tmp_path / "data") as server:
+        port = server.url.rpartition(":")[2]
+        done = subprocess.run(
+            [str(KEEPWELL), "serve", "--data", str(tmp_path / "other"), "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode not in {0, 70}
+        assert f"port {port}" in done.stderr
+        assert "Keepwell serves" not in done.stdout
+
+
+def test_a_lost_account_is_not_answered_as_empty(tmp_path: Path) -> None:
+    """An account whose file is gone answers 503 with Retry-After on every path, never 404 or an empty listing."""
+    with running_server(tmp_path / "data") as server:
+        password = server.add_account("anna")
+        put(server, password, 1)
+    (lost,) = [path for path in (tmp_path / "data" / "accounts").glob("*/a_*.db") if path.stem != "a_system"]
+    lost.unlink()
+    with running_server(tmp_path / "data") as server:
+        for method, path in (
+            ("GET", "/dav/contacts/anna/contacts/1.vcf"),
+            ("PROPFIND", "/dav/contacts/anna/contacts/"),
+            ("PROPFIND", "/dav/contacts/anna/"),
+            ("GET", "/api/v1/collections"),
+        ):
+            assert ask(server, method, path, password=password, headers={"Depth": "1"})[0] == 503, (method, path)
+        assert put(server, password, 2) == 503
+
+
+def test_killing_the_parent_ends_its_workers(tmp_path: Path) -> None:
+    """A worker does not outlive its parent, so the folder can be served again at once."""
+    with running_server(tmp_path / "data") as server:
+        parent = parent_of(server)
+        workers = workers_of(parent)
+        os.kill(parent, signal.SIGKILL)
+        deadline = time.monotonic() + 15
+        while any(Path(f"/proc/{pid}/cmdline").exists() and _lives(pid) for pid in workers):
+            assert time.monotonic() < deadline, "a worker outlives its parent"
+            time.sleep(0.05)
+    with running_server(tmp_path / "data"):
+        pass
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_early_answer_keeps_the_connection(tmp_path: Path) -> None:
+    """A request that is answered without a look at its body does not cost the client its connection."""
+    with running_server(tmp_path / "data") as server:
+        host, _, port = server.url.partition("://")[2].rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            for _ in range(20):
+                connection.sendall(b"PROPFIND /dav/ HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+                time.sleep(0.005)
+                connection.sendall(b"0123456789")
+                answer = b""
+                while not answer.endswith(b"}") and b"\r\n\r\n" not in answer:
+                    part = connection.recv(65536)
+                    assert part, "the server closed the connection"
+                    answer += part
+                assert b" 401 " in answer
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    """Nobody but their owner can read the files of the data folder."""
+    with running_server(tmp_path / "data") as server:
+        put(server, server.add_account("anna"), 1)
+        loose = [path for path in server.data.rglob("*") if path.stat().st_mode & 0o077]
+        assert loose == []
+
+
+def test_a_fault_is_logged_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is logged of a failure is its traceback, not the variables in it."""
+    configure_log()
+
+    def fail(secret: str) -> None:
+        raise ZeroDivisionError(len(secret))
+
+    variable = "".join(reversed("2retnuh"))
+    try:
+        fail(variable)
+    except ZeroDivisionError as error:
+        structlog.get_logger("test").error("request.failed", exc_info=error)
+    shown = capsys.readouterr().err
+    assert "ZeroDivisionError" in shown
+    assert "hunter2" not in shown
 
 
 def test_every_request_leaves_one_line(tmp_path: Path) -> None:

@@ -64,4 +64,4 @@ def library_for(call: Call[PathValues, QueryValues, BodyValues], place: Place) -
     expected = call.header("if-in-state")
     if expected is None:
         return call.services.library
-    return library_in_state(call.services.store, call.services.writers, place, expected.strip())
+    return library_in_state(call.services.library, place, expected.strip())

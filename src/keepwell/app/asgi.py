@@ -15,6 +15,7 @@ from typing import cast
 from keepwell.api.app import PREFIX as API_PREFIX
 from keepwell.api.app import api_app
 from keepwell.app.config import WORKER_VARIABLE, Network, ServeOptions, parse_networks, parse_options
+from keepwell.app.log import configure_log
 from keepwell.app.request_log import RequestLine, RequestLog
 from keepwell.app.wiring import open_keepwell
 from keepwell.dav.app import DavApp
@@ -30,6 +31,9 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Face = Callable[[Scope, Receive, Send], Awaitable[int]]
 """Answers a request and tells the status, which the log of requests needs."""
+
+DRAINED_OCTETS_MAX = 64 * 1024
+"""Bodies up to this size are read to their end even when the answer does not depend on them."""
 
 _DAV_PREFIXES = ("/dav/", "/.well-known/ca")
 
@@ -58,6 +62,7 @@ class Application:
     def open(self) -> None:
         """Open the data folder and the faces. Raises CannotStart."""
         end_with_parent()
+        configure_log()
         family = join(self._options.data, self._options.family)
         self._resources.callback(family.release)
         keepwell = self._resources.enter_context(open_keepwell(self._options.data))
@@ -90,6 +95,8 @@ class Application:
         clock, path = self._clock, cast(str, scope["path"])
         start, status = clock.monotonic(), 0
         try:
+            if _announces_small_body(scope):
+                receive, send = _reading_all_before_answering(receive, send)
             status = await self._face(path)(scope, receive, send)
         finally:
             if self._log is not None:
@@ -101,6 +108,35 @@ class Application:
         if path.startswith(_DAV_PREFIXES) or path == "/dav":
             return self._dav
         return self._api if path == API_PREFIX or path.startswith(API_PREFIX + "/") else self._web
+
+
+def _announces_small_body(scope: Scope) -> bool:
+    for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+        if name == b"content-length":
+            return value.isdigit() and 0 < int(value) <= DRAINED_OCTETS_MAX
+    return False
+
+
+def _reading_all_before_answering(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """The same, but a body that nobody read is read before the answer is sent.
+
+    The HTTP library closes a connection whose request it could not finish reading, and programs that sign in only
+    when asked to (a 401 to a PROPFIND with a body) would connect anew each time.
+    """
+    whole = False
+
+    async def noting_receive() -> Message:
+        nonlocal whole
+        message = await receive()
+        whole = not message.get("more_body", False)
+        return message
+
+    async def draining_send(message: Message) -> None:
+        while not whole:
+            await noting_receive()
+        await send(message)
+
+    return noting_receive, draining_send
 
 
 def _telling_status(application: Asgi) -> Face:

@@ -53,6 +53,7 @@ def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | 
         ensure_system_account(store)
         directory = Directory(store)
         access_log = AccessLog(AccessTable(data / "access.db"), clock)
+        accounts = Accounts(store, writers, directory, clock, entropy)
         try:
             yield Keepwell(
                 data=data,
@@ -61,10 +62,10 @@ def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | 
                 store=store,
                 writers=writers,
                 directory=directory,
-                accounts=Accounts(store, writers, directory, clock, entropy),
+                accounts=accounts,
                 access_log=access_log,
                 sign_in=SignIn(directory, access_log, clock),
-                library=Library(store, writers),
+                library=Library(store, writers, accounts),
             )
         finally:
             writers.close()

@@ -178,6 +178,25 @@ class Accounts:
         uid = grant_uid(owner, home, collection, grantee)
         self._system(lambda transaction: _remove(transaction, GRANTS, hashlib.sha256(uid.encode()).hexdigest()[:16]))
 
+    def withdraw_all(self, owner: AccountId, home: Home, collection: str) -> None:
+        """Stop sharing a collection and those nested in it with anyone; costs nothing when nobody shares it.
+
+        Blocks for one commit when somebody does: it must be done before the collection goes.
+        """
+        ended = [
+            one.id
+            for one in self._directory.grant_documents(owner)
+            if one.home is home and (one.collection == collection or one.collection.startswith(f"{collection}/"))
+        ]
+        if not ended:
+            return
+
+        def work(transaction: Transaction) -> None:
+            for document_id in ended:
+                _remove(transaction, GRANTS, document_id)
+
+        self._system(work)
+
     def grants(self, login: str) -> list[GrantDocument]:
         """What the account shares. Raises NotThere."""
         return self._directory.grant_documents(self._require(login).account)

@@ -10,9 +10,10 @@ every face.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from keepwell.model.errors import (
     AlreadyThere,
@@ -39,7 +40,9 @@ from keepwell.storage.contract import (
     Store,
     Transaction,
 )
-from keepwell.storage.writers import Ticket, Writers
+from keepwell.storage.writers import Ticket
+
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,34 @@ class Kept:
     created: bool
 
 
+class Submits(Protocol):
+    """Takes works to be done: the writers, or something before them."""
+
+    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
+        """Queue `work` for `account`; never blocks. Raises Unavailable when too many wait."""
+        ...
+
+
+class Shares(Protocol):
+    """Knows what is shared with whom."""
+
+    def withdraw_all(self, owner: AccountId, home: Home, collection: str) -> None:
+        """End every share of a collection and of those nested in it."""
+        ...
+
+
 class Library:
     """The items of every account, for actors."""
 
-    def __init__(self, store: Store, writers: Writers) -> None:
-        """Over this store, writing through these writers."""
+    def __init__(self, store: Store, writers: Submits, shares: Shares | None = None) -> None:
+        """Over this store, writing through these writers; without `shares` nothing is shared."""
         self._store = store
         self._writers = writers
+        self._shares = shares
+
+    def guarded(self, guard: Callable[[Snapshot], None]) -> Library:
+        """A library whose writes are done only when `guard` does not raise, asked inside their transaction."""
+        return Library(self._store, _Guarded(self._writers, guard), self._shares)
 
     def reading(self, owner: AccountId) -> AbstractContextManager[Snapshot]:
         """A snapshot of an account; the caller asks the actor what may be shown of it. Raises Damaged."""
@@ -192,6 +216,7 @@ class Library:
             _require_collection(transaction, place)
             _drop_tree(transaction, actor, place)
 
+        self._end_shares(place)
         return self._writers.submit(place.owner, work)
 
     def copy_collection(
@@ -203,6 +228,11 @@ class Library:
     def move_collection(self, actor: Actor, source: Place, target: Place, *, overwrite: bool) -> Ticket[bool]:
         """Move a collection with everything in it within one account; True when the target is new."""
         return self._transfer_collection(actor, source, target, overwrite=overwrite, shallow=False, keep_source=False)
+
+    def _end_shares(self, place: Place) -> None:
+        """Before a collection goes: a share must not outlive it, and open what is made under its name later."""
+        if self._shares is not None:
+            self._shares.withdraw_all(place.owner, place.home, place.collection)
 
     def _account(self, owner: AccountId) -> AccountStore:
         """The owner's account, which the directory knows. Raises Damaged: "not there" would empty a device."""
@@ -284,6 +314,21 @@ class Library:
             return not replaced
 
         return self._writers.submit(source.owner, work)
+
+
+class _Guarded:
+    """Writers whose works are done only when the guard lets them."""
+
+    def __init__(self, writers: Submits, guard: Callable[[Snapshot], None]) -> None:
+        self._writers = writers
+        self._guard = guard
+
+    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
+        def guarded(transaction: Transaction) -> Outcome:
+            self._guard(transaction)
+            return work(transaction)
+
+        return self._writers.submit(account, guarded)
 
 
 def merged(properties: Properties, changes: Mapping[str, str | None]) -> Properties:

@@ -10,19 +10,12 @@ knows (`ifInState` of RFC 8620 section 5.3): the state is compared inside the st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 from keepwell.model.errors import NotThere, PreconditionFailed, StaleToken
-from keepwell.model.names import AccountId, Lineage
+from keepwell.model.names import Lineage
 from keepwell.services.library import Library, Place
-from keepwell.storage.contract import Collection, Snapshot, Store, Transaction
-from keepwell.storage.writers import Ticket, Writers
-
-Outcome = TypeVar("Outcome")
-Guard = Callable[[Snapshot], None]
-"""Looks at the account before a work runs, and raises when the work must not run."""
+from keepwell.storage.contract import Collection, Snapshot
 
 _state = re.compile(r"([A-Za-z0-9_.-]{1,128})\.([0-9]{1,18})\.([0-9]{1,18})")
 
@@ -70,8 +63,8 @@ def require_answerable(state: CollectionState, now: CollectionState) -> None:
         raise StaleToken(f"{state} is from a future of this collection", hint="Start over without a state.")
 
 
-def library_in_state(store: Store, writers: Writers, place: Place, expected: str) -> Library:
-    """A library whose writes settle with StateMismatch unless the collection at `place` is in this state."""
+def library_in_state(library: Library, place: Place, expected: str) -> Library:
+    """The library with writes that settle with StateMismatch unless the collection at `place` is in this state."""
 
     def guard(snapshot: Snapshot) -> None:
         collection = snapshot.collection(place.home, place.collection)
@@ -84,19 +77,4 @@ def library_in_state(store: Store, writers: Writers, place: Place, expected: str
                 hint="Ask for the changes since the state that you know, then try again.",
             )
 
-    return Library(store, cast(Writers, _GuardedWriters(writers, guard)))
-
-
-class _GuardedWriters:
-    """Writers whose works run only when the guard lets them."""
-
-    def __init__(self, writers: Writers, guard: Guard) -> None:
-        self._writers = writers
-        self._guard = guard
-
-    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
-        def guarded(transaction: Transaction) -> Outcome:
-            self._guard(transaction)
-            return work(transaction)
-
-        return self._writers.submit(account, guarded)
+    return library.guarded(guard)

@@ -1,0 +1,143 @@
+"""Faults, each named: what the store does when something breaks at the worst moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from keepwell.model.errors import AlreadyThere, Damaged, StorageFault, Unavailable
+from keepwell.model.names import AccountId
+from keepwell.model.record import digest_of
+from keepwell.storage import writers as writers_module
+from keepwell.storage.blobs import FileBlobs
+from keepwell.storage.contract import Transaction
+from keepwell.storage.sqlite import SqliteStore
+from keepwell.storage.writers import Writers
+from tests.storage.contract_suite import ANNA, BERT, done, friends, make, names, put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path)
+    yield store
+    store.close()
+
+
+def test_two_creations_at_once_make_one_account(store: SqliteStore, tmp_path: Path) -> None:
+    """Of two processes that create the same account one is told no, and the other's records stay."""
+    other = SqliteStore(tmp_path)
+
+    def create_meanwhile(_transaction: Transaction) -> None:
+        done(other.create(ANNA, [make()]), put("bob"))
+
+    with pytest.raises(AlreadyThere):
+        store.create(ANNA, [make(), create_meanwhile])
+    with store.account(ANNA).reading() as snapshot:
+        assert names(snapshot) == ["bob"]
+    assert [path.name for path in tmp_path.glob("accounts/*/.tmp-*")] == []
+    other.close()
+
+
+def test_an_old_snapshot_is_not_used_again_after_an_error(store: SqliteStore, tmp_path: Path) -> None:
+    """A reader that met damage leaves its snapshot behind; the next one sees what was acknowledged since."""
+    account = store.create(ANNA, [make()])
+    done(account, put("a", b"x" * 200_000), put("b"))
+    next(tmp_path.glob("blobs/*/*")).unlink()
+    with pytest.raises(Damaged) as caught, account.reading() as snapshot:
+        list(snapshot.items_with_bodies(friends(snapshot).id))
+    assert caught.value is not None  # the traceback, and the cursor in it, are still alive
+    done(account, put("c"))
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["a", "b", "c"]
+
+
+def test_a_lost_blob_is_healed_by_the_next_put(store: SqliteStore, tmp_path: Path) -> None:
+    """Bytes that were lost or damaged since are written again when they are put again, before the yes."""
+    account, body = store.create(ANNA, [make()]), b"x" * 200_000
+    done(account, put("photo", body))
+    (blob,) = tmp_path.glob("blobs/*/*")
+    for break_it in (blob.unlink, lambda: blob.write_bytes(b"y" + body[1:])):
+        break_it()
+        done(account, put("photo", body))
+        with account.reading() as snapshot:
+            assert snapshot.content(digest_of(body)) == body
+
+
+def test_a_full_disk_under_the_blobs_fails_one_work(tmp_path: Path) -> None:
+    """An error of the file system under a blob is a StorageFault that names the blob."""
+    (tmp_path / "blobs").write_bytes(b"a file where the folder should be")
+    with pytest.raises(StorageFault, match=digest_of(b"body")):
+        FileBlobs(tmp_path / "blobs").put(b"body")
+
+
+def test_an_odd_error_does_not_lock_others_out(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error between BEGIN and the works ends the transaction, so that other processes can write."""
+    account = store.create(ANNA, [make()])
+    with monkeypatch.context() as patch:
+        patch.setattr("keepwell.storage.sqlite.SqliteTransaction", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            account.transact([put("bob")])
+    other = SqliteStore(tmp_path)
+    done(other.account(ANNA), put("eve"))
+    other.close()
+
+
+def test_a_lane_outlives_any_error(store: SqliteStore) -> None:
+    """A work that raises even SystemExit fails alone; the thread that ran it goes on."""
+    store.create(ANNA, [make()])
+    writers = Writers(store)
+
+    def leave(_transaction: Transaction) -> None:
+        raise SystemExit
+
+    with pytest.raises((SystemExit, StorageFault)):
+        writers.submit(ANNA, leave).result()
+    writers.submit(ANNA, put("bob")).result()
+    writers.close()
+
+
+def test_a_missing_account_is_damage_to_a_writer(store: SqliteStore) -> None:
+    """Whoever writes was sent by the directory: an account that is not there was lost."""
+    writers = Writers(store)
+    with pytest.raises(Damaged):
+        writers.submit(BERT, put("bob")).result()
+    writers.close()
+
+
+def test_what_waits_is_counted_wherever_it_waits(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds for works that were sorted by account already, too."""
+    monkeypatch.setattr(writers_module, "WAITING_MAX", 10)
+    store.create(ANNA, [make()])
+    gate, writers = threading.Event(), Writers(store, threads=1)
+    tickets = [writers.submit(ANNA, lambda _transaction: gate.wait(10))]
+    refused = 0
+    for number in range(40):
+        try:
+            tickets.append(writers.submit(AccountId(ANNA), put(f"{number}")))  # type: ignore[arg-type]
+        except Unavailable:
+            refused += 1
+        threading.Event().wait(0.001)
+    gate.set()
+    for ticket in tickets:
+        ticket.result()
+    writers.close()
+    assert refused >= 20
+
+
+def test_a_fault_while_looking_for_changes_is_one(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that cannot be read is a StorageFault, and the next question opens the file anew."""
+    account = store.create(ANNA, [make()])
+    account.version()
+    with monkeypatch.context() as patch:
+        patch.setattr(account, "_watcher", apsw.Connection(":memory:"))
+        account._watcher.close()  # type: ignore[union-attr]
+        with pytest.raises(StorageFault):
+            account.version()
+    account._watcher = None
+    assert account.version() > 0
