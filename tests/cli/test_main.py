@@ -81,6 +81,8 @@ def test_every_error_has_a_code() -> None:
         (("account", "add"), ExitCode.USAGE),
         (("account", "add", "NOT A LOGIN"), ExitCode.USAGE),
         (("rewind", "anna", "--collection", "contacts"), ExitCode.USAGE),
+        (("history", "anna", "--limit", "-1"), ExitCode.USAGE),
+        (("access", "anna", "--limit", "-1"), ExitCode.USAGE),
         (("rewind", "anna", "--collection", "contacts", "--to", "whenever"), ExitCode.USAGE),
         (("account", "add", "anna"), ExitCode.REFUSED),
         (("account", "disable", "nobody"), ExitCode.REFUSED),

@@ -70,8 +70,9 @@ def test_uses_are_in_the_access_log(server: Server, beside: Command) -> None:
 
 
 def test_a_folder_is_served_once(server: Server, beside: Command) -> None:
-    """A second server on the same folder is refused, with a hint."""
+    """A second server on the same folder is refused, with a hint, and never says that it serves."""
     refused = beside.run("serve", "--port", "1024")
+    assert refused.output == ""
     assert refused.code == ExitCode.UNAVAILABLE
     assert "serves" in refused.errors
     assert "hint: " in refused.errors

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
 from keepwell.cli.exit_codes import ExitCode
+from keepwell.cli.main import main
+from keepwell.model.errors import StorageFault
+from keepwell.storage.sqlite import SqliteAccount
 from tests.cli.command import Command
 from tests.services.samples import card, event
 
@@ -120,3 +126,35 @@ def _files(folder: Path) -> dict[str, bytes]:
 def _bob(command: Command) -> bytes:
     record = command.must("history", "anna", "--item", "bob.vcf", "--limit", "1", "--json").list("records")[0]
     return command.must("history", "anna", "--show", str(record["seq"])).output.encode()
+
+
+def test_names_that_are_no_utf8_can_be_told(anna: Command) -> None:
+    """On a terminal and as JSON, a replacement character stands for each octet that is none."""
+    name = os.fsdecode(b"caf\xe9.vcf")
+    write(anna, name, BAD)
+    plain = anna.run("import", "anna", name)
+    assert plain.code == ExitCode.PARTLY
+    assert "rejected: caf\ufffd.vcf:3: " in plain.output
+    as_json = anna.run("import", "anna", name, "--json")
+    assert as_json.code == ExitCode.PARTLY
+    assert as_json.list("rejected")[0]["file"] == "caf\ufffd.vcf"
+
+
+def test_an_import_that_was_stopped_tells_what_was_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A medium that fails ends the command with its code, after the report of what is there and what is not."""
+
+    def failing(*_: object) -> None:
+        raise StorageFault("the disk is full", hint="Make room.")
+
+    data = str(tmp_path / "data")
+    (tmp_path / "bob.vcf").write_bytes(card("b"))
+    assert main(["account", "add", "anna", "--data", data]) == ExitCode.OK
+    monkeypatch.setattr(SqliteAccount, "transact", failing)
+    assert main(["import", "anna", str(tmp_path / "bob.vcf"), "--data", data]) == ExitCode.UNAVAILABLE
+    told = capsys.readouterr()
+    assert "bob.vcf:1: the disk is full" in told.out
+    assert "0 items taken" in told.out
+    assert "the import was stopped: the disk is full" in told.err
+    assert "hint: Make room. " in told.err

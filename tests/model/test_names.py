@@ -36,9 +36,9 @@ def test_item_names(name: str) -> None:
     assert check_item_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\x00", "x" * 256, "ü" * 128])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\x00", "x" * 256, "ü" * 128, "\udce9.vcf"])
 def test_other_item_names_are_refused(name: str) -> None:
-    """What could leave its folder, or is too long, is no name."""
+    """What could leave its folder, is too long, or is no UTF-8, is no name."""
     with pytest.raises(BadRequest):
         check_item_name(name)
 

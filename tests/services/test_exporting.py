@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from keepwell.model.errors import AlreadyThere, Damaged
 from keepwell.model.names import AccountId, Home, Kind
+from keepwell.model.record import digest_of
 from keepwell.services.exporting import Exported, export_account
 from keepwell.services.import_report import ImportReport
 from keepwell.services.importing import Importer
@@ -228,3 +230,65 @@ def _properties(here: Desk) -> dict[tuple[Kind, str], dict[str, str]]:
     account: AccountId = here.account
     with here.keepwell.library.reading(account) as snapshot:
         return {(one.kind, one.name): one.properties for one in snapshot.collections()}
+
+
+@pytest.mark.parametrize("link", ["photos", "photos/photos", "photos/photos/trip", "contacts"])
+def test_an_import_follows_no_link_within_an_export(here: Desk, tmp_path: Path, link: str) -> None:
+    """Whichever part of a collection's folder is a link, nothing comes from where it leads, and that is told."""
+    fill(here)
+    export(here, tmp_path / "out")
+    for folder in ("", "photos", "photos/trip", "trip", "contacts"):
+        (tmp_path / "secret" / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "secret" / folder / "key.vcf").write_bytes(card(f"secret in {folder}"))
+    (tmp_path / "out" / link).rename(tmp_path / "moved")
+    (tmp_path / "out" / link).symlink_to(tmp_path / "secret")
+    other = here.beside("other")
+    report = bring_in(other, tmp_path / "out")
+    assert any("a link leads there" in one.reason for one in report.rejected)
+    assert any(one.file == tmp_path / "out" / link for one in [*report.rejected, *report.notes])
+    assert "key.vcf" not in _names(other)
+
+
+@pytest.mark.parametrize("home", [Home.PHOTOS, Home.CONTACTS])
+def test_no_import_overwrites_an_item_of_the_same_name_without_uid(here: Desk, tmp_path: Path, home: Home) -> None:
+    """Nothing says that the two are the same, so the second gets a name of its own; again, it is unchanged."""
+    one, two = (
+        f"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nN:N;;;;\r\nEND:VCARD\r\n".encode() for name in ("One", "Two")
+    )
+    collection = "photos" if home is Home.PHOTOS else "contacts"
+    here.put(collection, "bob.vcf", one, home)
+    export(here, tmp_path / "out")
+    other = here.beside("other")
+    other.put(collection, "bob.vcf", two, home)
+    bring_in(other, tmp_path / "out")
+    both = {"bob.vcf": two, "bob-2.vcf": one}
+    assert other.bodies(collection, home) == both
+    bring_in(other, tmp_path / "out")
+    assert other.bodies(collection, home) == both
+
+
+def test_a_photo_whose_file_name_is_no_utf8_is_imported(here: Desk, tmp_path: Path) -> None:
+    """It gets a name made of its digest, with the ending by which programs know what it is."""
+    export(here, tmp_path / "out")
+    (tmp_path / "out/photos/photos" / os.fsdecode(b"\xe9t\xe9.jpg")).write_bytes(b"a photo")
+    other = here.beside("other")
+    bring_in(other, tmp_path / "out")
+    assert other.bodies("photos", Home.PHOTOS) == {digest_of(b"a photo")[:32] + ".jpg": b"a photo"}
+
+
+def test_what_is_exported_is_private(here: Desk, tmp_path: Path) -> None:
+    """Every folder and file is its owner's alone, whatever the umask is."""
+    fill(here)
+    before = os.umask(0)
+    try:
+        export(here, tmp_path / "out")
+    finally:
+        os.umask(before)
+    paths = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o600}
+
+
+def _names(here: Desk) -> set[str]:
+    with here.keepwell.library.reading(here.account) as snapshot:
+        return {item.name for one in snapshot.collections() for item in snapshot.items(one.id)}

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from keepwell.model.errors import BadRequest, NotThere
+from keepwell.model.errors import BadRequest, Damaged, NotThere, StorageFault, Unavailable
 from keepwell.model.names import Home, Kind
 from keepwell.services import importing
+from keepwell.services.actor import Actor
 from keepwell.services.check import Checker
+from keepwell.services.content import Prepared
 from keepwell.services.history import HistoryQuery, list_records
-from keepwell.services.import_report import Count, ImportReport
+from keepwell.services.import_report import Count, ImportReport, Stop
 from keepwell.services.importing import Importer
+from keepwell.services.library import Kept, Place
 from keepwell.services.rejected import RejectedFolder
+from keepwell.storage.contract import Transaction
+from keepwell.storage.writers import Ticket
 from tests.services.samples import Desk, calendar, card, component, desk, event, journal, todo
 
 BROKEN = b"BEGIN:VCARD\r\nVERSION:3.0\r\nthis is no line of a card\r\nEND:VCARD\r\n"
@@ -300,3 +305,108 @@ def test_progress_ends_at_the_whole(here: Desk, files: Path) -> None:
     importer.run([files])
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == told[-1][1] > 0
+
+
+def test_a_file_name_that_is_no_utf8_loses_nothing(here: Desk, files: Path) -> None:
+    """The item gets a name made of its UID, which is told, and the others are imported as ever."""
+    written(files / os.fsdecode(b"caf\xe9.vcf"), card("c"))
+    written(files / "bob.vcf", card("b"))
+    report = run(here, files)
+    assert here.bodies("contacts") == {"bob.vcf": card("b"), "c.vcf": card("c")}
+    assert [one.text for one in report.notes] == ["no item can have the name it came with; it is c.vcf now"]
+    assert run(here, files).counts == {Kind.CONTACTS: Count(unchanged=2)}
+
+
+def test_a_folder_name_that_is_no_utf8_rejects_its_own_files_only(here: Desk, files: Path) -> None:
+    """No collection can have the name; what lies there is kept aside and told, the rest is imported."""
+    written(files / os.fsdecode(b"\xe9t\xe9") / "e.vcf", card("e"))
+    written(files / "bob.vcf", card("b"))
+    report = run(here, files)
+    assert [one.reason for one in report.rejected] == ["'\\udce9t\\udce9' cannot be a name"]
+    assert here.bodies("contacts") == {"bob.vcf": card("b")}
+
+
+def test_property_files_that_are_links_are_left_aside(here: Desk, files: Path) -> None:
+    """A folder's name for people does not come from another file of this computer."""
+    written(files / "friends" / "b.vcf", card("b"))
+    (files / "friends" / "displayname").symlink_to(written(files.parent / "secret", b"secret"))
+    report = run(here, files)
+    with here.keepwell.library.reading(here.account) as snapshot:
+        found = snapshot.collection(Home.CONTACTS, "friends")
+    assert found is not None
+    assert found.properties == {}
+    assert [one.file.name for one in report.notes] == ["displayname"]
+
+
+def test_rejected_pieces_are_private(here: Desk, files: Path) -> None:
+    """The folder and the files in it are their owner's alone, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        kept = run(here, written(files / "bad.vcf", BROKEN)).rejected[0].kept
+    finally:
+        os.umask(before)
+    assert kept is not None
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def failing_put(here: Desk, monkeypatch: pytest.MonkeyPatch, uid: str, fault: Exception) -> None:
+    """Every write of this UID settles with the fault."""
+    put = here.keepwell.library.put_prepared
+
+    def fail(_: Transaction) -> Kept:
+        raise fault
+
+    def failing(actor: Actor, place: Place, prepared: Prepared, **options: object) -> Ticket[Kept]:
+        if prepared.uid == uid:
+            return here.keepwell.writers.submit(actor.account, fail)
+        return put(actor, place, prepared, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(here.keepwell.library, "put_prepared", failing)
+
+
+def test_a_fault_of_the_storage_stops_the_import_and_names_its_item(
+    here: Desk, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was under way is counted or told as not taken, each with its own file; nothing more is begun."""
+    monkeypatch.setattr(importing, "UNDER_WAY_MAX", 1)
+    failing_put(here, monkeypatch, "b", StorageFault("the disk failed", hint="Replace it."))
+    paths = [written(files / f"{name}.vcf", card(name)) for name in "abcde"]
+    report = run(here, *paths)
+    assert report.stopped == Stop("the disk failed", "Replace it.", is_damage=False)
+    assert [(one.file.name, one.text) for one in report.not_taken] == [
+        ("b.vcf", "the disk failed"),
+        ("d.vcf", "not read any more"),
+        ("e.vcf", "not read any more"),
+    ]
+    assert report.rejected == []
+    assert report.counts == {Kind.CONTACTS: Count(added=2)}
+    assert list(here.bodies("contacts")) == ["a.vcf", "c.vcf"]
+
+
+def test_a_fault_within_a_file_tells_from_which_line_on(
+    here: Desk, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The item that failed and the first that was not tried have their lines."""
+    monkeypatch.setattr(importing, "UNDER_WAY_MAX", 0)
+    failing_put(here, monkeypatch, "b", Damaged("the chain is broken"))
+    report = run(here, written(files / "all.vcf", b"".join(card(name) for name in "abcde")))
+    assert report.stopped is not None
+    assert report.stopped.is_damage
+    assert [(one.line, one.text) for one in report.not_taken] == [
+        (7, "the chain is broken"),
+        (13, "nothing was taken from here on"),
+    ]
+    assert list(here.bodies("contacts")) == ["a.vcf"]
+
+
+def test_a_fault_while_a_collection_is_made_is_told(here: Desk, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The piece that needed the collection is not taken, and the import ends with a report."""
+
+    def failing(*_: object) -> None:
+        raise Unavailable("too many writes wait already")
+
+    written(files / "friends" / "b.vcf", card("b"))
+    monkeypatch.setattr(here.keepwell.library, "make_collection", failing)
+    report = run(here, files)
+    assert report.stopped is not None
+    assert [one.file.name for one in report.not_taken] == ["b.vcf"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keepwell.ground.clock import render_moment
-from keepwell.model.errors import BadRequest, ContentRefused, Forbidden, NotThere, PreconditionFailed
+from keepwell.model.errors import AlreadyThere, BadRequest, ContentRefused, Forbidden, NotThere, PreconditionFailed
 from keepwell.model.names import Digest, Home, Kind
 from keepwell.model.record import Op, Properties
 from keepwell.services import indexing
@@ -240,3 +240,26 @@ def test_a_record_that_is_not_there_is_refused(here: Desk, target: int) -> None:
     """The hint says which there are."""
     with pytest.raises(NotThere):
         rewind(here, target)
+
+
+def test_a_photo_does_not_come_back_where_a_folder_is_now(here: Desk) -> None:
+    """A file and a folder of one name could not be exported, so the rewind is refused and changes nothing."""
+    here.put("photos", "thing", b"a photo", Home.PHOTOS)
+    target = here.head()
+    here.remove("photos", "thing", Home.PHOTOS)
+    here.make("photos/thing", Kind.PHOTOS, Home.PHOTOS)
+    head = here.head()
+    with pytest.raises(AlreadyThere, match="photos/photos/thing is a folder now"):
+        rewind(here, target, (Home.PHOTOS, "photos"))
+    assert here.head() == head
+
+
+def test_a_folder_does_not_come_back_where_a_photo_is_now(here: Desk) -> None:
+    """Nor the other way round."""
+    here.make("photos/thing", Kind.PHOTOS, Home.PHOTOS)
+    target = here.head()
+    here.drop("photos/thing", Home.PHOTOS)
+    here.put("photos", "thing", b"a photo", Home.PHOTOS)
+    with pytest.raises(AlreadyThere, match="photos/photos/thing is a file now"):
+        rewind(here, target, (Home.PHOTOS, "photos/thing"))
+    assert here.collections(Home.PHOTOS) == ["photos"]

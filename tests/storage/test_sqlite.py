@@ -175,3 +175,13 @@ def test_rebuilt_projections_are_the_same(store: SqliteStore) -> None:
     before = state()
     account.rebuild(lambda _home, _body: Index())
     assert state() == before
+
+
+def test_a_copy_among_the_files_is_no_account(store: SqliteStore, tmp_path: Path) -> None:
+    """Only a file with the name and in the folder of an account is one, so a stray one stops no check."""
+    store.create(ANNA, [make()])
+    octets = account_file(tmp_path).read_bytes()
+    account_file(tmp_path).with_name("a_annaannaannaanna copy.db").write_bytes(octets)
+    (tmp_path / "accounts" / "zz").mkdir()
+    (tmp_path / "accounts" / "zz" / f"{ANNA}.db").write_bytes(octets)
+    assert store.accounts() == [ANNA]

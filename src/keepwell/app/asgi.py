@@ -35,6 +35,7 @@ Face = Callable[[Scope, Receive, Send], Awaitable[int]]
 DRAINED_OCTETS_MAX = 64 * 1024
 """Bodies up to this size are read to their end even when the answer does not depend on them."""
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _DAV_PREFIXES = ("/dav/", "/.well-known/ca")
 
 
@@ -95,7 +96,7 @@ class Application:
         clock, path = self._clock, cast(str, scope["path"])
         start, status = clock.monotonic(), 0
         try:
-            if _announces_small_body(scope):
+            if scope["method"] not in _WITHOUT_BODY and _announces_small_body(scope):
                 receive, send = _reading_all_before_answering(receive, send)
             status = await self._face(path)(scope, receive, send)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, operator_for
@@ -15,7 +15,7 @@ def access(
     login: Annotated[str, Parameter(help="The login of the account.")],
     /,
     *,
-    limit: Annotated[int, Parameter(help="So many of the latest entries.")] = 100,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=0), help="So many of the latest entries.")] = 100,
     common: Common = DEFAULTS,
 ) -> None:
     """Show who used an account, from where and with what, the latest first."""

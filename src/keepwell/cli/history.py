@@ -6,7 +6,7 @@ import sys
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, operator_for
@@ -24,7 +24,9 @@ def history(
         str | None, Parameter(help="Only this collection: its name, or home/name; also one that was dropped.")
     ] = None,
     item: Annotated[str | None, Parameter(help="Only the item with this name.")] = None,
-    limit: Annotated[int | None, Parameter(help="So many of the newest records.")] = None,
+    limit: Annotated[
+        int | None, Parameter(validator=validators.Number(gte=0), help="So many of the newest records.")
+    ] = None,
     oldest_first: Annotated[bool, Parameter(negative=(), help="In the order in which it happened.")] = False,
     show: Annotated[
         int | None, Parameter(help="Print the content that the record with this number put, instead.")

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, operator_for
 from keepwell.cli.exit_codes import ExitCode
-from keepwell.cli.output import print_json, print_line, print_table, progress_bar, shown
+from keepwell.cli.output import print_error, print_json, print_line, print_table, progress_bar, shown
 from keepwell.services.import_report import ImportReport
 from keepwell.services.importing import Importer
 from keepwell.services.rejected import RejectedFolder
@@ -43,6 +43,8 @@ def import_files(
         print_json(report)
     else:
         _print_report(report)
+    if report.stopped:
+        return ExitCode.DAMAGED if report.stopped.is_damage else ExitCode.UNAVAILABLE
     return ExitCode.PARTLY if report.rejected else ExitCode.OK
 
 
@@ -57,8 +59,13 @@ def _print_report(report: ImportReport) -> None:
     for one in report.rejected:
         kept = f" (kept as {one.kept})" if one.kept else ""
         print_line(f"rejected: {_where(one.file, one.line)}: {shown(one.reason)}{shown(kept)}")
+    for miss in report.not_taken:
+        print_line(f"not taken: {_where(miss.file, miss.line)}: {shown(miss.text)}")
     files, items = _counted(report.files, "file"), _counted(report.taken, "item")
     print_line(f"{files} read: {items} taken, {len(report.rejected)} rejected.")
+    if report.stopped:
+        hint = "What was taken is safe. Import the same again afterwards; what is there already stays as it is."
+        print_error(f"the import was stopped: {report.stopped.message}", f"{report.stopped.hint} {hint}".strip())
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,6 +1,7 @@
 """What commands print: tables and bars on a terminal, plain lines elsewhere, JSON when asked.
 
-Text of people's data is shown without control characters, so that no name can play with a terminal.
+Text of people's data is shown without control characters, so that no name can play with a terminal. Octets of a file
+name that are no UTF-8, which Python reads as lone surrogates, are shown as replacement characters.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import msgspec
 
 Progress = Callable[[int, int], None]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def print_line(text: str = "") -> None:
@@ -24,8 +26,11 @@ def print_line(text: str = "") -> None:
 
 def print_json(value: object) -> None:
     """A JSON document on standard output."""
-    octets = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    print_line(octets.decode())
+    try:
+        octets = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:
+        octets = msgspec.json.encode(_without_surrogates(msgspec.to_builtins(value, enc_hook=str)))
+    print_line(msgspec.json.format(octets, indent=2).decode())
 
 
 def print_error(message: str, hint: str = "") -> None:
@@ -46,8 +51,20 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def shown(text: str) -> str:
-    """`text` without control characters."""
+    """`text` without control characters and lone surrogates."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _without_surrogates(value: object) -> object:
+    match value:
+        case str():
+            return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+        case list() | tuple():
+            return [_without_surrogates(one) for one in value]
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, ServeOptions
 from keepwell.app.server import serve as serve_folder
 from keepwell.cli.common import DEFAULTS, Common
-from keepwell.cli.output import print_json, print_line
+from keepwell.cli.output import print_json, print_line, shown
 
 
 def serve(
@@ -42,13 +42,16 @@ def serve(
         trusted_proxies=tuple(trusted_proxy or ()),
         log_requests=log_requests,
     )
-    url = _url(options)
+    serve_folder(options, on_claimed=lambda: _announce(_url(options), common))
+
+
+def _announce(url: str, common: Common) -> None:
+    """Say where, now that nothing stands against it: whoever reads this may connect."""
     if common.json:
         print_json({"url": url, "data": str(common.data)})
     else:
-        print_line(f"Keepwell serves {common.data} at {url} (stop with Ctrl-C)")
+        print_line(f"Keepwell serves {shown(str(common.data))} at {url} (stop with Ctrl-C)")
     sys.stdout.flush()
-    serve_folder(options)
 
 
 def _url(options: ServeOptions) -> str:

@@ -80,12 +80,20 @@ def parse_login(text: str) -> str:
 
 def check_item_name(name: str) -> str:
     """Return `name` when an item may have it. Raises BadRequest."""
-    if not name or name in {".", ".."} or _unfit.search(name) or len(name.encode()) > NAME_OCTETS_MAX:
+    if name in {".", ".."} or _unfit.search(name) or not 0 < _octets(name) <= NAME_OCTETS_MAX:
         raise BadRequest(
             f"{name!r} cannot be a name",
-            hint=f"Use 1 to {NAME_OCTETS_MAX} bytes, without / and NUL.",
+            hint=f"Use 1 to {NAME_OCTETS_MAX} bytes of UTF-8, without / and NUL.",
         )
     return name
+
+
+def _octets(name: str) -> int:
+    """How long it is in UTF-8; 0 when that cannot say it, as with a file name of a system that used another."""
+    try:
+        return len(name.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def check_collection_name(home: Home, name: str) -> str:

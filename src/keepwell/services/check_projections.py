@@ -6,8 +6,10 @@ The reference is `storage.memory.replayed`; what it does not have, the indexes, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from keepwell.model.names import HOME_OF, Digest, Kind
 from keepwell.model.record import Op, Record
@@ -71,7 +73,7 @@ class _CollectionCheck:
         indexes = self._indexes(expected)
         for name in sorted(expected.keys() | there.keys()):
             item = expected.get(name)
-            wanted = item and replace(item, component=indexes.get(item.digest, NO_INDEX).component)
+            wanted = item and msgspec.structs.replace(item, component=indexes.get(item.digest, NO_INDEX).component)
             self._compare(name, there.get(name), wanted)
         rows = projected_rows(self.snapshot, self.collection.id)
         if rows is not None:

@@ -1,7 +1,8 @@
 """Exporting an account into standard files that other programs open, from one snapshot.
 
 The folder appears whole or not at all: everything is written to a temporary folder beside it, synced, and renamed.
-Octets are the client's. Export then import into a new account gives the same ledger.
+Octets are the client's. Files and folders are their owner's alone, whatever the umask is: they are people's data.
+Export then import into a new account gives the same ledger.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class _Writer:
     def _write_collection(self, collection: Collection) -> CollectionDocument:
         home = HOME_OF[collection.kind]
         folder = self._folder / home / collection.name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         self._write_properties(home, folder, collection)
         names = file_names(home, [item.name for item in self._snapshot.items(collection.id)])
         files = {}
@@ -150,7 +151,8 @@ class _Writer:
                 self._write_file(folder / file, collection.properties[name].encode())
 
     def _write_file(self, path: Path, octets: bytes) -> None:
-        with path.open("xb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(octets)
         self._written.append(path)
         self._octets += len(octets)

@@ -36,6 +36,15 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an import ended before its end: a fault of the data folder, not of what was imported."""
+
+    message: str
+    hint: str
+    is_damage: bool
+
+
 @dataclass(slots=True)
 class ImportReport:
     """Grows while the import runs."""
@@ -46,6 +55,10 @@ class ImportReport:
     """Collections that the import made, as home/name."""
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    stopped: Stop | None = None
+    """None when everything was looked at."""
+    not_taken: list[Note] = field(default_factory=list)
+    """Of an import that was stopped: what may not be there, by item, or from a line on; all else was taken."""
 
     def count(self, kind: Kind) -> Count:
         """The counts of one kind, to be added to."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from keepwell.model.errors import BadRequest
@@ -20,6 +21,7 @@ from keepwell.storage.contract import Collection, Item
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._@+-]+")
 _STEM_CHARACTERS_MAX: Final = 200
+_ENDING_CHARACTERS_MAX: Final = 16
 _ENDING_OF: Final = {Home.CONTACTS: ".vcf", Home.CALENDARS: ".ics"}
 
 
@@ -62,7 +64,8 @@ class Shelf:
         """Where these bytes go; None when they are there already.
 
         An item with the same UID is brought up to date wherever it is. A new one gets the name `wanted`, or one made
-        of its UID when None is wanted, and never takes the name of another item.
+        of its UID (or digest) when None is wanted or no item can have that, and never takes the name of another item:
+        without a UID nothing says that two items of one name are the same.
         """
         known = self._by_uid.get(prepared.uid) if prepared.uid else None
         name = known.name if known else self._name_for(prepared, wanted)
@@ -77,15 +80,18 @@ class Shelf:
         return Placement(name, conditions, is_new=current is None)
 
     def _name_for(self, prepared: Prepared, wanted: str | None) -> str:
-        name = wanted if wanted is not None and _is_name(wanted) else self._name_of_uid(prepared)
-        current = self._by_name.get(name)
-        if current is not None and (current.digest == prepared.digest or current.uid == prepared.uid):
-            return name
-        return free_name(name, self._by_name.__contains__)
+        name = wanted if wanted is not None and is_item_name(wanted) else self._name_of_uid(prepared, wanted or "")
+        return free_name(name, lambda one: self._is_anothers(one, prepared))
 
-    def _name_of_uid(self, prepared: Prepared) -> str:
+    def _is_anothers(self, name: str, prepared: Prepared) -> bool:
+        """Whether an item with other bytes has the name; one with these bytes is what the same import left before."""
+        current = self._by_name.get(name)
+        return current is not None and current.digest != prepared.digest
+
+    def _name_of_uid(self, prepared: Prepared, wanted: str) -> str:
         stem = _UNFIT.sub("_", prepared.uid).lstrip(".")[:_STEM_CHARACTERS_MAX] or prepared.digest[:32]
-        return stem + _ENDING_OF.get(self.home, "")
+        # By its ending alone do programs know what a photo is.
+        return stem + (_ENDING_OF.get(self.home) or _UNFIT.sub("", PurePath(wanted).suffix)[:_ENDING_CHARACTERS_MAX])
 
     def _learn(self, known: _Known) -> None:
         before = self._by_name.get(known.name)
@@ -96,7 +102,8 @@ class Shelf:
             self._by_uid[known.uid] = known
 
 
-def _is_name(text: str) -> bool:
+def is_item_name(text: str) -> bool:
+    """Whether an item may have this name; a file may have one that an item cannot."""
     try:
         check_item_name(text)
     except BadRequest:

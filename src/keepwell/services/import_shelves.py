@@ -68,11 +68,9 @@ class Shelves:
             return self._shelf(self._spot_of(target, home))
         return self._shelf(self._first_that_takes(home, prepared.index.component))
 
-    def renew(self, shelf: Shelf) -> Shelf:
-        """The shelf read again, because another writer was faster."""
-        spot = (shelf.home, shelf.collection.name)
-        self._shelves.pop(spot, None)
-        return self._shelf(spot)
+    def forget(self, shelf: Shelf) -> None:
+        """Read the shelf again when it is next asked for, because another writer was faster."""
+        self._shelves.pop((shelf.home, shelf.collection.name), None)
 
     def _existing(self, text: str) -> Spot:
         with self._library.reading(self._actor.account) as snapshot:

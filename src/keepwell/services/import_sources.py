@@ -125,17 +125,24 @@ def find_sources(path: Path) -> Iterator[Finding]:
 def components_in(folder: Path) -> tuple[str, ...]:
     """The calendar components in a folder's files, by a look at their BEGIN lines."""
     found: set[str] = set()
-    for path in folder.iterdir():
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= FILE_OCTETS_MAX:
-            with suppress(OSError):  # what cannot be read is told when its turn comes
-                found |= {match[1].upper().decode() for match in _COMPONENT.finditer(path.read_bytes())}
+    with suppress(OSError):  # what cannot be read is told when its turn comes
+        for path in folder.iterdir():
+            found |= _components_of_file(path)
     return tuple(one for one in _COMPONENT_ORDER if one in found)
+
+
+def _components_of_file(path: Path) -> set[str]:
+    try:
+        octets = path.read_bytes() if _is_plain_file(path) and path.stat().st_size <= FILE_OCTETS_MAX else b""
+    except OSError:
+        return set()  # told when its turn comes
+    return {match[1].upper().decode() for match in _COMPONENT.finditer(octets)}
 
 
 def _exported_document(folder: Path) -> list[CollectionDocument] | None:
     path = folder / DOCUMENT_NAME
     try:
-        document = parse_document(path.read_bytes()) if path.is_file() else None
+        document = parse_document(path.read_bytes()) if _is_plain_file(path) else None
     except OSError:
         return None  # the walk tells that it cannot be read
     return None if document is None else document.collections
@@ -149,8 +156,10 @@ def _exported(top: Path, documents: list[CollectionDocument]) -> Iterator[Findin
         reason = _unfit(document)
         if reason:
             yield Problem(folder, reason)
-        elif not folder.is_dir() or folder.is_symlink():
+        elif not folder.is_dir():
             yield Problem(folder, f"the export has {document.count} items there, but there is no such folder")
+        elif folder.resolve() != top.resolve() / document.home / document.name:
+            yield Problem(folder, "a link leads there, which an import of a folder does not follow")
         else:
             yield from _exported_collection(Exported(folder, position), document)
     yield from _walk(top, top, known=frozenset(known))
@@ -171,7 +180,15 @@ def _exported_collection(target: Exported, document: CollectionDocument) -> Iter
     yield CollectionFound(target, document)
     aside = {} if document.home is Home.PHOTOS else PROPERTY_FILES
     count = 0
-    for path in sorted(target.folder.iterdir()):
+    try:
+        paths = sorted(target.folder.iterdir())
+    except OSError as error:
+        yield Problem(target.folder, f"cannot be read: {error.strerror}")
+        return
+    for path in paths:
+        if path.is_dir() and document.home is Home.PHOTOS and path.is_symlink():
+            yield Aside(path, "it is a link")
+            continue
         if path.name in aside or (path.is_dir() and document.home is Home.PHOTOS):
             continue  # its properties, which the document has too; a collection of its own
         count += 1
@@ -189,7 +206,7 @@ def _walk(top: Path, folder: Path, known: frozenset[Path] = frozenset()) -> Iter
         return
     target = ByContent() if folder == top else _vdir(folder)
     for path in paths:
-        if path in known or (isinstance(target, Vdir) and path.name in PROPERTY_FILES):
+        if path in known or (isinstance(target, Vdir) and path.name in PROPERTY_FILES and not path.is_symlink()):
             continue
         if path.name.startswith("."):
             yield Aside(path, "it is hidden")
@@ -202,6 +219,10 @@ def _walk(top: Path, folder: Path, known: frozenset[Path] = frozenset()) -> Iter
             yield from _walk(top, path, known)
 
 
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _vdir(folder: Path) -> Vdir:
     texts = {name: _read_property(folder / file) for file, name in PROPERTY_FILES.items()}
     return Vdir(folder, texts["displayname"], texts["color"])
@@ -209,7 +230,7 @@ def _vdir(folder: Path) -> Vdir:
 
 def _read_property(path: Path) -> str:
     try:
-        octets = path.read_bytes()[:PROPERTY_OCTETS_MAX] if path.is_file() else b""
+        octets = path.read_bytes()[:PROPERTY_OCTETS_MAX] if _is_plain_file(path) else b""
     except OSError:
         return ""  # a name for people is not worth refusing their data for
     return octets.decode(errors="ignore").strip()

@@ -1,8 +1,14 @@
-"""Where an import keeps what it could not take: one file for each refused piece, never over another file."""
+"""Where an import keeps what it could not take: one file for each refused piece, never over another file.
+
+Files, and the folder when it is made, are their owner's alone, whatever the umask is: they are people's data.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from keepwell.ground.durable import make_folder
 
 
 class RejectedFolder:
@@ -16,7 +22,7 @@ class RejectedFolder:
         """Write a refused piece of `source`; where it is now, or None when the folder cannot be written."""
         name = source.name if first_line <= 1 else f"{source.stem}.line-{first_line}{source.suffix}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             return self._write(Path(name), body)
         except OSError:
             return None  # the caller's report says that it was not kept; its source still has it
@@ -27,9 +33,10 @@ class RejectedFolder:
             chosen = name.name if number == 1 else f"{name.stem}-{number}{name.suffix}"
             path = self.folder / chosen
             try:
-                with path.open("xb") as file:
-                    file.write(body)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
                 number += 1
-            else:
-                return path
+                continue
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(body)
+            return path

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from keepwell.ground.clock import render_moment
-from keepwell.model.errors import BadRequest, Damaged, Forbidden, NotThere, PreconditionFailed
+from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, Forbidden, NotThere, PreconditionFailed
 from keepwell.model.names import Digest, Home, Kind
 from keepwell.model.record import Facts, Op, Properties, Record
 from keepwell.services.actor import Actor
@@ -65,7 +65,7 @@ class RewindPlan:
     spot: Spot
     target: int
     based_on: int
-    """The collection's last record when this was planned; 0 when it never was."""
+    """The collection's last record when this was planned."""
     steps: tuple[Step, ...]
 
     def count(self, op: Op) -> int:
@@ -206,7 +206,10 @@ def _plan(snapshot: Snapshot, spot: Spot, target: int) -> RewindPlan:
 
 
 def _require_folders_whole(snapshot: Snapshot, plan: RewindPlan) -> None:
-    """Where folders nest, none goes from under another and none comes where its parent is missing."""
+    """Where folders nest, none goes from under another, none comes where its parent is missing, and none shares a name.
+
+    A file and a folder of one name could neither be told apart by a client nor be exported.
+    """
     home, name = plan.spot
     if home is not Home.PHOTOS:
         return
@@ -217,6 +220,18 @@ def _require_folders_whole(snapshot: Snapshot, plan: RewindPlan) -> None:
     parent = name.rpartition("/")[0]
     if plan.count(Op.MAKE) and parent and parent not in names:
         raise NotThere(f"{home}/{name} lay in {home}/{parent}, which is gone", hint="Rewind that one first.")
+    if plan.count(Op.MAKE) and parent:
+        _require_no_item_named(snapshot, home, name)
+    taken = [step.name for step in plan.steps if step.op is Op.PUT and f"{name}/{step.name}" in names]
+    if taken:
+        raise AlreadyThere(f"{home}/{name}/{taken[0]} is a folder now", hint="Rename or remove that folder first.")
+
+
+def _require_no_item_named(snapshot: Snapshot, home: Home, name: str) -> None:
+    parent, _, last = name.rpartition("/")
+    above = snapshot.collection(home, parent)
+    if above is not None and snapshot.item(above.id, last) is not None:
+        raise AlreadyThere(f"{home}/{name} is a file now", hint="Rename or remove that file first.")
 
 
 def _index_of(snapshot: Snapshot, home: Home, digest: Digest) -> Index:

@@ -12,6 +12,8 @@ Promises, held by `tests/storage/contract_suite.py` for every engine:
 3. Records are numbered 1, 2, 3 … without gaps, each chained by hash to the one before.
 4. A snapshot does not change while it is open, whatever is written meanwhile.
 5. The bytes of an item are the client's bytes; content is held once by digest and stays when the item goes.
+
+What is made for every item of a listing is a msgspec struct: making one costs a twentieth of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import Op, Properties, Record
@@ -29,8 +33,7 @@ SPAN_START_MIN = -(1 << 62)
 SPAN_END_MAX = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """An account's last record: its sequence and hash (0 and sixty-four zeros when there is none)."""
 
     sequence: int
@@ -51,8 +54,7 @@ class Collection:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """An item now. `sequence` is that of the record that last changed it; `modified` its moment."""
 
     collection_id: int
@@ -68,8 +70,7 @@ class Item:
     properties: Properties | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One name in a sync answer: the item as it is now, or None when it was removed."""
 
     name: str
@@ -77,8 +78,7 @@ class Change:
     item: Item | None
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """What queries need of an item's bytes; a projection, never a source.
 
     The span is [`span_start`, `span_end`) in Unix seconds; an instant is one second long, so that strict comparison
@@ -95,8 +95,7 @@ class Index:
 NO_INDEX = Index()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A change to append: a record without what the journal itself adds (account, sequence, moment, chain)."""
 
     op: Op

@@ -29,8 +29,8 @@ import apsw
 from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder, sync_file, sync_folder
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
-from keepwell.model.errors import AlreadyThere, NotThere, StorageFault, Unavailable
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Lineage
+from keepwell.model.errors import AlreadyThere, BadRequest, NotThere, StorageFault, Unavailable
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Lineage, parse_account_id
 from keepwell.model.record import check_link
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.contract import BlobStore, Item, Snapshot, Verdict, Work
@@ -275,8 +275,9 @@ class SqliteStore:
         return self._blobs
 
     def accounts(self) -> list[AccountId]:
-        """Every account that has a file here, in order."""
-        return sorted(AccountId(path.stem) for path in self._folder.glob("??/a_*.db"))
+        """Every account that has a file here, in order; another file that someone put among them is none."""
+        found = ((_account_of(path), path) for path in self._folder.glob("??/a_*.db"))
+        return sorted(account for account, path in found if account and path == self._path(account))
 
     def account(self, account: AccountId) -> SqliteAccount:
         """The account's file. Raises NotThere."""
@@ -359,6 +360,13 @@ class SqliteStore:
 
     def _path(self, account: AccountId) -> Path:
         return self._folder / account.removeprefix("a_")[:2] / f"{account}.db"
+
+
+def _account_of(path: Path) -> AccountId | None:
+    try:
+        return parse_account_id(path.stem)
+    except BadRequest:
+        return None
 
 
 def _open_accounts_max() -> int:
