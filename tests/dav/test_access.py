@@ -122,3 +122,46 @@ def test_what_is_announced(face: Face) -> None:
     assert {"1", "3", "calendar-access", "addressbook", "extended-mkcol"} <= set(classes)
     assert "2" not in classes
     assert b"MKCALENDAR" not in face.request("OPTIONS", FRIENDS).headers[b"allow"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "MKCOL", "POST", "COPY"])
+@pytest.mark.parametrize(
+    "path", ["/dav/principals/anna/", "/dav/photos/anna/", PHOTOS, PHOTOS + "a", FRIENDS + "a.vcf"]
+)
+def test_accounts_cannot_be_told_apart(face: Face, method: str, path: str) -> None:
+    """An account that shares nothing answers in the very words of one that does not exist."""
+    body = f"<D:propertyupdate {DECLARED}/>" if method == "PROPPATCH" else ""
+    headers = {"Depth": "0"} if method == "PROPFIND" else {"Destination": f"/dav/photos/{BERTAS}/photos/x"}
+    there = face.request(method, path, body, headers, login=BERTAS)
+    nowhere = face.request(method, path.replace("anna", "nobody"), body, headers, login=BERTAS)
+    assert there.status == nowhere.status
+    assert there.body.replace(b"anna", b"nobody") == nowhere.body
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 201),
+        ({"Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Sec-Fetch-Site": "none", "Origin": "https://keepwell.test"}, 201),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://elsewhere.test"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_a_page_of_another_site_adds_no_members(face: Face, headers: dict[str, str], status: int) -> None:
+    """A browser sends its password along with the form of any page, so a POST from elsewhere is refused."""
+    answer = face.request("POST", FRIENDS, card("bob"), {"Host": "keepwell.test", **headers})
+    assert answer.status == status
+
+
+def test_only_owners_learn_what_is_used(face: Face) -> None:
+    """To whom one collection is shared, the size of everything else is nobody's business."""
+    face.door.shared[BERTA] = {(ANNA, Home.CALENDARS, "work"): True}
+    body = f"<D:propfind {DECLARED}><D:prop><D:quota-used-bytes/></D:prop></D:propfind>"
+    for path in ("/dav/principals/anna/", "/dav/calendars/anna/", WORK):
+        own = face.request("PROPFIND", path, body, {"Depth": "0"})
+        others = face.request("PROPFIND", path, body, {"Depth": "0"}, login=BERTAS)
+        assert own.texts(".//D:propstat/D:status") == ["HTTP/1.1 200 OK"]
+        assert others.texts(".//D:propstat/D:status") == ["HTTP/1.1 404 Not Found"]

@@ -37,6 +37,14 @@ def test_both_spellings_of_a_character_are_one_resource() -> None:
     assert literal.href == "/dav/calendars/anna@example.org/work/a@b.ics"
 
 
+@pytest.mark.parametrize("path", ["/dav/principals/Anna/", "/dav/calendars/ANNA/Work/A.ics"])
+def test_a_login_is_read_as_sign_in_reads_it(path: str) -> None:
+    """The case of a login does not matter, that of the names below it does."""
+    target = parse_path(path)
+    assert target.login == "anna"
+    assert (target.collection, target.name) in (("", ""), ("Work", "A.ics"))
+
+
 @pytest.mark.parametrize("name", ["a b", "ä.ics", "100%.ics", "a?b", "a#b", "a\nb", "<&>", "..."])
 def test_an_href_leads_back_to_its_name(name: str) -> None:
     """Whatever a name holds, its href is read as that name again."""

@@ -94,3 +94,25 @@ def test_a_principal_has_nothing_to_change(face: Face) -> None:
     """What is no collection and no item has properties that only Keepwell sets."""
     answer = proppatch(face, "/dav/principals/anna/", setting("<D:displayname>X</D:displayname>"))
     assert answer.texts(".//D:propstat/D:status")[0].split()[1] == "403"
+
+
+def test_a_request_changes_a_bounded_number_of_properties(face: Face) -> None:
+    """Five hundred properties are set at once, more are refused as a whole, by PROPPATCH and MKCOL."""
+    many = "".join(f'<x:n{number} xmlns:x="urn:x"/>' for number in range(501))
+    assert proppatch(face, WORK, setting(many)).status == 403
+    body = f"<D:mkcol {DECLARED}>{setting(many)}</D:mkcol>"
+    assert face.request("MKCOL", "/dav/photos/anna/new/", body).status == 403
+    assert proppatch(face, WORK, setting(many.replace('<x:n500 xmlns:x="urn:x"/>', ""))).status == 207
+
+
+@pytest.mark.parametrize("path", [WORK, FRIENDS + "bob.vcf"])
+def test_the_properties_of_a_resource_have_bounded_room(face: Face, path: str) -> None:
+    """What would make them larger than a mebibyte is 507, and what makes them smaller is taken."""
+    face.put(FRIENDS + "bob.vcf", card("bob"))
+
+    def outcome(number: int, length: int = 60_000) -> str:
+        text = setting(f'<x:n{number} xmlns:x="urn:x">{"x" * length}</x:n{number}>')
+        return proppatch(face, path, text).texts(".//D:propstat/D:status")[0].split()[1]
+
+    assert [outcome(number) for number in range(18)] == ["200"] * 17 + ["507"]
+    assert outcome(0, 10) == "200"

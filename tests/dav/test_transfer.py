@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
-from tests.dav.reports.face import FRIENDS, PHOTOS, WORK, Answer, Face, card, event
+from tests.dav.reports.face import ANNA, BERTA, FRIENDS, PHOTOS, WORK, Answer, Face, card, event
+
+from keepwell.model.errors import NotThere
+from keepwell.model.names import Home
+from keepwell.services.actor import Actor
+from keepwell.services.place import Place
 
 
 def send(face: Face, method: str, source: str, destination: str, **headers: str) -> Answer:
@@ -99,3 +106,101 @@ def test_a_move_is_conditional_on_its_source(face: Face) -> None:
     face.put(PHOTOS + "a", b"1")
     assert send(face, "MOVE", PHOTOS + "a", PHOTOS + "b", **{"If-Match": '"other"'}).status == 412
     assert face.request("GET", PHOTOS + "a").status == 200
+
+
+def test_a_refused_move_leaves_the_folder_at_its_destination(face: Face) -> None:
+    """A file that cannot be moved from another account does not cost the folder that it would have replaced."""
+    face.door.shared[BERTA] = {(ANNA, Home.PHOTOS, "photos"): True}
+    bertas = "/dav/photos/berta@example.org/photos/"
+    face.put(PHOTOS + "a", b"1")
+    assert face.request("MKCOL", bertas + "folder/", login="berta@example.org").status == 201
+    assert face.request("PUT", bertas + "folder/kept", b"2", login="berta@example.org").status == 201
+    headers = {"Destination": bertas + "folder"}
+    assert face.request("MOVE", PHOTOS + "a", b"", headers, login="berta@example.org").status == 403
+    assert face.request("GET", bertas + "folder/kept", login="berta@example.org").body == b"2"
+    assert face.request("COPY", PHOTOS + "a", b"", headers, login="berta@example.org").status == 204
+    assert face.request("GET", bertas + "folder", login="berta@example.org").body == b"1"
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_a_refused_folder_leaves_the_file_at_its_destination(face: Face, method: str) -> None:
+    """A reader's try to put the owner's folder onto a file, or a folder into itself, removes nothing."""
+    face.request("MKCOL", PHOTOS + "one/")
+    face.put(PHOTOS + "one/kept", b"1")
+    assert send(face, method, PHOTOS + "one/", PHOTOS + "one/kept").status == 403
+    face.door.shared[BERTA] = {(ANNA, Home.PHOTOS, "photos/one"): True, (ANNA, Home.PHOTOS, "photos"): False}
+    headers = {"Destination": PHOTOS + "one/kept"}
+    assert face.request(method, PHOTOS, b"", headers, login="berta@example.org").status == 403
+    assert face.request("GET", PHOTOS + "one/kept").body == b"1"
+
+
+def test_what_is_in_the_way_stays_when_the_transaction_is_refused(face: Face) -> None:
+    """A refusal inside the transaction undoes the removal too."""
+    face.request("MKCOL", PHOTOS + "folder/")
+    face.put(PHOTOS + "folder/kept", b"2")
+    face.put(PHOTOS + "a", b"1")
+    source, folder = (Place(ANNA, Home.PHOTOS, "photos", "a"), Place(ANNA, Home.PHOTOS, "photos/folder"))
+    target = Place(ANNA, Home.PHOTOS, "photos/missing", "a")
+    with pytest.raises(NotThere):
+        face.library.move(Actor(ANNA, "anna", "test"), source, target, overwrite=True, in_the_way=folder).result()
+    assert face.request("GET", PHOTOS + "folder/kept").body == b"2"
+    assert face.request("GET", PHOTOS + "a").body == b"1"
+
+
+def test_a_folder_can_take_the_place_of_a_file(face: Face) -> None:
+    """The file goes in the same transaction as the folder comes."""
+    face.request("MKCOL", PHOTOS + "one/")
+    face.put(PHOTOS + "one/a", b"1")
+    face.put(PHOTOS + "file", b"2")
+    assert send(face, "MOVE", PHOTOS + "one/", PHOTOS + "file").status == 204
+    assert names(face, PHOTOS) == {PHOTOS + "file/"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "host", "status"),
+    [
+        ("http://keepwell.test:80", "keepwell.test", 201),
+        ("https://keepwell.test", "keepwell.test:443", 201),
+        ("http://keepwell.test:8080", "keepwell.test", 502),
+        ("http://keepwell.test:443", "keepwell.test", 502),
+    ],
+)
+def test_the_default_port_may_be_said_or_not(face: Face, destination: str, host: str, status: int) -> None:
+    """A URI with its scheme's default port is the one without it (RFC 3986 section 6.2.3)."""
+    face.put(PHOTOS + "a", b"1")
+    headers = {"Host": host, "Destination": f"{destination}{PHOTOS}b"}
+    assert face.request("COPY", PHOTOS + "a", b"", headers).status == status
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_a_destination_does_not_tell_who_has_an_account(face: Face, method: str) -> None:
+    """An account that shares nothing and one that does not exist refuse in the same words."""
+    face.put(PHOTOS + "a", b"1")
+    there = send(face, method, PHOTOS + "a", "/dav/photos/berta@example.org/photos/b")
+    nowhere = send(face, method, PHOTOS + "a", "/dav/photos/nobody/photos/b")
+    assert there.status == nowhere.status == 409
+    assert there.body.replace(b"berta@example.org", b"nobody") == nowhere.body
+
+
+def test_nothing_is_copied_onto_the_url_that_adds_members(face: Face) -> None:
+    """The name of RFC 5995 stays free, whatever way an item comes."""
+    face.put(PHOTOS + "a", b"1")
+    assert send(face, "COPY", PHOTOS + "a", PHOTOS + ";add-member").status == 403
+    assert face.request("PUT", PHOTOS + ";add-member", b"1").status == 403
+
+
+def test_a_copy_between_accounts_does_not_hold_up_the_others(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a large file are read and hashed on a worker thread."""
+    face.door.shared[BERTA] = {(ANNA, Home.PHOTOS, "photos"): False}
+    face.put(PHOTOS + "a", b"1")
+    threads: list[threading.Thread] = []
+    copy = face.library.copy
+
+    def noted(actor: Actor, source: Place, target: Place, **options: bool) -> object:
+        threads.append(threading.current_thread())
+        return copy(actor, source, target, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(face.library, "copy", noted)
+    headers = {"Destination": "/dav/photos/berta@example.org/photos/a"}
+    assert face.request("COPY", PHOTOS + "a", b"", headers, login="berta@example.org").status == 201
+    assert threads != [threading.current_thread()]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from keepwell.formats import vcard
 from keepwell.formats.contentlines import parse
+from keepwell.formats.texts import from_quoted_printable
 from keepwell.services.query.card_filter import CardFilter, CardPropFilter, Combination, ParamFilter
 from keepwell.services.query.card_index import coarse_card, search_text, verdict
 from keepwell.services.query.card_match import matches
@@ -152,3 +153,28 @@ def test_index_never_contradicts_a_card(lines: list[str], wanted: CardFilter) ->
 
     assert not expected or not needles or any(needle in found for needle in needles)
     assert verdict(wanted, found) in (expected, None)
+
+
+@pytest.mark.parametrize(
+    "charset", ["idna", "punycode", "undefined", "unicode_escape", "hex", "no-such-charset", "x" * 5000, "\0", "é"]
+)
+def test_character_set_that_is_none_breaks_no_search(charset: str) -> None:
+    """Whatever a card calls its character set, its text is read in the same way for the index and by a query."""
+    data = octets("FN:x", f"NOTE;CHARSET={charset};ENCODING=QUOTED-PRINTABLE:tea =5Cq =FF.=FF")
+    wanted = one("NOTE", text("tea"))
+
+    assert matches(parse(data).components[0], wanted)
+    assert verdict(wanted, search_text(vcard.examine(data))) in (True, None)
+
+
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252", "latin1", "cp1252"])
+def test_character_set_of_old_cards_is_read(charset: str) -> None:
+    """Quoted-printable text is read in the character set that the card names."""
+    data = octets("FN:x", f"NOTE;CHARSET={charset};ENCODING=QUOTED-PRINTABLE:Z=FCchter")
+
+    assert matches(parse(data).components[0], one("NOTE", text("züchter")))
+
+
+def test_character_set_of_ukrainian_cards_is_read() -> None:
+    """KOI8-U is known, which has no other name in the table of names."""
+    assert from_quoted_printable("=A4", "KOI8-U") == "є"

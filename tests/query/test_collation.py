@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.services.query.collation import Collation, MatchType, TextMatch, collation_named, fold
+from keepwell.services.query.collation import Collation, MatchType, TextMatch, _folded_needle, collation_named, fold
 from keepwell.services.query.errors import UnsupportedCollation
 
 
@@ -67,3 +67,11 @@ def test_case_of_ascii_does_not_matter_to_the_index(text: str) -> None:
     swapped = "".join(letter.swapcase() if letter.isascii() else letter for letter in text)
 
     assert fold(text) == fold(swapped)
+
+
+def test_long_searched_text_is_not_remembered() -> None:
+    """What a query searches for is remembered only while it is short."""
+    before = _folded_needle.cache_info().currsize
+    for number in range(10):
+        assert TextMatch("x" * 1_001 + str(number), Collation.UNICODE_CASEMAP, negate=True).accepts("y")
+    assert _folded_needle.cache_info().currsize == before

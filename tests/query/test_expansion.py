@@ -165,9 +165,9 @@ def test_end_of_the_calendar_ends_every_rule() -> None:
 
 def test_count_is_counted_from_the_start() -> None:
     """The last of COUNT occurrences is found whether or not the rule has a fixed step."""
-    assert last_occurrence(parse_rule("FREQ=WEEKLY;COUNT=52"), START) == START + timedelta(weeks=51)
-    assert last_occurrence(parse_rule("FREQ=WEEKLY;BYDAY=TU,TH;COUNT=3"), START) == START + timedelta(days=7)
-    assert last_occurrence(parse_rule("FREQ=WEEKLY;INTERVAL=999999999;COUNT=999999999"), START).year == 9999
+    assert last_occurrence(parse_rule("FREQ=WEEKLY;COUNT=52"), START, Budget()) == START + timedelta(weeks=51)
+    assert last_occurrence(parse_rule("FREQ=WEEKLY;BYDAY=TU,TH;COUNT=3"), START, Budget()) == START + timedelta(days=7)
+    assert last_occurrence(parse_rule("FREQ=WEEKLY;INTERVAL=999999999;COUNT=999999999"), START, Budget()).year == 9999
 
 
 @pytest.mark.parametrize(
@@ -177,3 +177,72 @@ def test_rule_without_meaning_is_refused(text: str) -> None:
     """What is no rule of the Gregorian calendar raises InvalidValue."""
     with pytest.raises(InvalidValue):
         parse_rule(text)
+
+
+@pytest.mark.parametrize("text", ["BYYEARDAY=-366", "BYWEEKNO=53;BYDAY=MO;BYMONTH=6", "BYDAY=MO;BYYEARDAY=366"])
+def test_day_that_is_looked_at_in_vain_is_a_step(text: str) -> None:
+    """A yearly rule that looks at every day of a year and chooses few spends the days, not what it chooses."""
+    found = occurrences(
+        parse_rule(f"FREQ=YEARLY;{text}"), START, since=START, last=datetime(2097, 1, 1), budget=Budget(100 * 366)
+    )
+
+    with pytest.raises(TooManyInstances):
+        list(found)
+
+
+@pytest.mark.parametrize(("text", "steps"), [("FREQ=YEARLY;BYDAY=MO", 20_000), ("FREQ=HOURLY", 3600)])
+def test_clock_time_that_a_position_rules_out_is_a_step(text: str, steps: int) -> None:
+    """BYSETPOS pays for all the times that it chooses among, not for the one that it chooses."""
+    minutes = ",".join(map(str, range(60)))
+    rule = parse_rule(f"{text};BYSETPOS=1;BYMINUTE={minutes};BYSECOND={minutes}")
+    found = occurrences(rule, START, since=START, last=datetime.max, budget=Budget(steps))
+
+    assert next(found) == START
+    with pytest.raises(TooManyInstances):
+        next(found)
+
+
+LEGITIMATE = [
+    ("FREQ=YEARLY;BYDAY=1MO;BYMONTH=9", 56),
+    ("FREQ=YEARLY;BYDAY=20MO", 50),
+    ("FREQ=YEARLY;BYYEARDAY=366", 12),
+    ("FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29", 14),
+    ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", 14),
+    ("FREQ=MONTHLY;BYDAY=2TU", 500),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", 5_000),
+]
+
+
+@pytest.mark.parametrize(("text", "count"), LEGITIMATE)
+def test_rule_that_people_have_is_followed_for_decades(text: str, count: int) -> None:
+    """Rules by weekday or leap day give all their times since 1968 within one budget, also when they are counted."""
+    start = datetime(1968, 2, 29, 9)
+
+    assert len(times(text, start, count)) == count
+    assert last_occurrence(parse_rule(f"{text};COUNT={count}"), start, Budget()) == times(text, start, count)[-1]
+
+
+def test_counting_takes_the_budget_of_the_object_once() -> None:
+    """The count of a rule is spent of the budget that is given, and costs nothing when it is asked for again."""
+    rule, budget = parse_rule("FREQ=MONTHLY;BYDAY=3WE;COUNT=100"), Budget(4_000)
+    last = last_occurrence(rule, START, budget)
+
+    with pytest.raises(TooManyInstances):
+        last_occurrence(parse_rule("FREQ=MONTHLY;BYDAY=4WE;COUNT=100"), START, budget)
+    assert last_occurrence(rule, START, budget) == last
+
+
+def test_what_is_spent_is_spent_of_the_parent() -> None:
+    """Many objects together take no more steps than their request may."""
+    request = Budget(10)
+    Budget(8, request).spend(8)
+
+    with pytest.raises(TooManyInstances):
+        Budget(8, request).spend(8)
+    assert request.is_spent
+
+
+def test_rule_of_many_thousand_characters_is_refused() -> None:
+    """What is longer than any rule is neither read nor remembered."""
+    with pytest.raises(InvalidValue):
+        parse_rule("FREQ=DAILY;BYSECOND=" + "0," * 2000)

@@ -264,3 +264,13 @@ def test_zone_of_a_query_is_read_from_its_calendar_object() -> None:
         with pytest.raises(InvalidFilter) as caught:
             time_zone(text)
         assert caught.value.condition == "valid-calendar-data"
+
+
+def test_data_request_of_many_properties_is_refused() -> None:
+    """More properties than anybody asks for are refused before any item is read."""
+    wanted = "".join(f'<prop name="X{number}"/>' for number in range(300))
+
+    with pytest.raises(InvalidFilter):
+        calendar_data_request(calendar_xml(f'<calendar-data><comp name="VCALENDAR">{wanted}</comp></calendar-data>'))
+    with pytest.raises(InvalidFilter):
+        address_data_request(card_xml(f"<address-data>{wanted}</address-data>"))

@@ -9,12 +9,14 @@ from icalendar import Calendar
 from recurring_ical_events import of as recurring_events_of
 
 from keepwell.formats.contentlines import Component, parse
-from keepwell.formats.expansion import TooManyInstances
+from keepwell.formats.expansion import Budget, TooManyInstances
 from keepwell.formats.instances import Instance, families_of, schedule_of
 from keepwell.formats.times import TimeRange
 from keepwell.formats.timezones import zones_of
 from keepwell.formats.timing import Context
-from tests.query.building import BERLIN, NEW_YORK, at, calendar, event, is_found, octets, span
+from keepwell.services.query.calendar_match import matches
+from keepwell.services.query.freebusy import busy_times
+from tests.query.building import BERLIN, NEW_YORK, at, calendar, event, is_found, octets, span, within
 
 JANUARY = span("20260101T000000", "20260201T000000")
 
@@ -294,3 +296,40 @@ def test_zone_of_the_asker_moves_floating_series() -> None:
     found = starts(event("DTSTART:20260105T090000", "RRULE:FREQ=DAILY;COUNT=1"), zone=NEW_YORK)
 
     assert found == [at("20260105T140000")]
+
+
+def test_more_rules_than_anybody_writes_are_not_followed() -> None:
+    """A component with more than eight rules raises TooManyInstances, and a query finds it."""
+    parsed = calendar(event("DTSTART:20260105T090000Z", *[f"RRULE:FREQ=DAILY;INTERVAL={n}" for n in range(1, 10)]))
+
+    with pytest.raises(TooManyInstances):
+        instances(parsed)
+    assert is_found(parsed, span("20300101T000000", "20300102T000000"))
+
+
+def test_each_moving_override_ends_where_the_next_begins() -> None:
+    """Of many overrides for this and future instances, in any order, each moves those up to the next one."""
+    overrides = [
+        event(
+            f"RECURRENCE-ID;RANGE=THISANDFUTURE:202601{day:02d}T090000Z",
+            f"DTSTART:202601{day:02d}T{hour:02d}0000Z",
+        )
+        for day, hour in ((20, 12), (5, 10), (12, 11))
+    ]
+    found = starts(event("DTSTART:20260101T090000Z", "RRULE:FREQ=DAILY"), *overrides)
+
+    hours = {1: 9, 4: 9, 5: 10, 11: 10, 12: 11, 19: 11, 20: 12, 31: 12}
+    assert len(found) == 31
+    assert {at(f"202601{day:02d}T{hour:02d}0000") for day, hour in hours.items()} <= set(found)
+
+
+def test_spent_request_finds_and_refuses() -> None:
+    """When the steps of a request are spent, a query finds what recurs, and busy times are not told."""
+    parsed = calendar(event("DTSTART:20260101T090000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=3"))
+    never = span("20300101T000000", "20300102T000000")
+    asked = within("VEVENT", never)
+
+    assert not matches(parsed, asked, UTC)
+    assert matches(calendar(event("DTSTART:20260101T090000Z", "RRULE:FREQ=DAILY")), asked, UTC, Budget(0))
+    with pytest.raises(TooManyInstances):
+        list(busy_times(parsed, JANUARY, UTC, Budget(0)))

@@ -5,7 +5,7 @@ from datetime import UTC, tzinfo
 import pytest
 
 from keepwell.formats.contentlines import Component, parse
-from keepwell.formats.expansion import TooManyInstances
+from keepwell.formats.expansion import Budget, TooManyInstances
 from keepwell.formats.partial import (
     AddressDataRequest,
     CalendarDataRequest,
@@ -239,3 +239,20 @@ CARD = b"BEGIN:VCARD\nVERSION:4.0\nFN:Bob\nitem1.EMAIL;TYPE=home:a@b\nEMAIL:c@d\
 def test_card_has_what_is_asked_for(properties: tuple[PropRequest, ...] | None, expected: bytes) -> None:
     """A card comes with its version and the named properties, of every group unless one is named."""
     assert partial_card(parse(CARD).components[0], AddressDataRequest(properties)).encode() == expected
+
+
+def test_instances_of_a_large_event_are_too_many() -> None:
+    """Instances count by their octets too: a hundred of 200 KiB are more than an answer holds for one object."""
+    large = event("DTSTART:20260101T000000Z", "RRULE:FREQ=MINUTELY", "DESCRIPTION:" + "x" * 200_000)
+
+    with pytest.raises(TooManyInstances):
+        expand(large, within=span("20260105T000000", "20260105T014000"))
+    assert len(expand(large, within=span("20260105T000000", "20260105T000500")).components) == 5
+
+
+def test_spent_request_expands_nothing() -> None:
+    """When the steps of a request are spent, expansion raises TooManyInstances, and the object is served whole."""
+    parsed = calendar(event("DTSTART:20260101T000000Z", "RRULE:FREQ=DAILY"))
+
+    with pytest.raises(TooManyInstances):
+        partial_calendar(parsed, CalendarDataRequest(expand=WEEK), UTC, Budget(1))

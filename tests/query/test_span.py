@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepwell.formats.contentlines import parse
+from keepwell.formats.expansion import Budget
 from keepwell.formats.icalendar import examine
 from keepwell.formats.recurrence import Span, span_of
 from keepwell.formats.times import BEGINNING, FOREVER, TimeRange
@@ -171,3 +172,35 @@ def test_simple_series_matches_as_counted_by_hand(
     asked = TimeRange(int(begin.timestamp()), int(end.timestamp()))
 
     assert is_found(parse(octets(text)).components[0], asked) is by_hand
+
+
+def test_object_with_many_rules_has_the_unknown_span() -> None:
+    """More rules than anybody writes are not followed: the span is that of everything."""
+    rules = [f"RRULE:FREQ=YEARLY;COUNT={9000 + number};BYYEARDAY=-366" for number in range(100)]
+
+    assert span_of_octets(octets(event("DTSTART:20260105T090000Z", *rules))) == Span(BEGINNING, FOREVER, False)
+
+
+def test_counting_for_one_object_takes_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many components, each with rules that are counted in vain, take no more steps than one object may."""
+    taken: list[int] = []
+    spend = Budget.spend
+
+    def counting(budget: Budget, steps: int = 1) -> None:
+        taken.append(steps)
+        spend(budget, steps)
+
+    monkeypatch.setattr(Budget, "spend", counting)
+    parts = [
+        event(
+            f"DTSTART:20260105T09{number:02d}00Z",
+            f"RECURRENCE-ID:20260105T09{number:02d}00Z",
+            f"RRULE:FREQ=YEARLY;COUNT={8000 + number};BYYEARDAY=-366",
+        )
+        for number in range(40)
+    ]
+    found = span_of_octets(octets(*parts))
+
+    assert not found.exact
+    # Each step is spent of the rule and of the object; a rule may ask for one year more than there is.
+    assert sum(taken) <= 2 * 20_000 + 41 * 400

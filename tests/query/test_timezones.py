@@ -1,11 +1,13 @@
 """Time zones: which zone a TZID means, and which instant a clock time near a change of the clock is."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keepwell.formats.contentlines import Component
+from keepwell.formats.expansion import Budget
 from keepwell.formats.times import InvalidValue, instant_of, later, parse_duration, parse_moment, parse_utc_offset
-from keepwell.formats.timezones import iana_zone, zones_of
+from keepwell.formats.timezones import Zones, iana_zone, zones_of
 from tests.query.building import BERLIN, NEW_YORK, calendar, event
 
 EASTERN = """BEGIN:VTIMEZONE
@@ -166,3 +168,97 @@ def test_ends_of_the_calendar_do_not_fail() -> None:
     """Times in the years 1 and 9999 have instants in every zone."""
     assert later(datetime(9999, 12, 31), NEW_YORK, parse_duration("P999999999D")) > 0
     assert later(datetime(1, 1, 1), BERLIN, parse_duration("-P999999999D")) < 0
+
+
+def described(*observance: str, tzid: str = "Office") -> str:
+    """A VTIMEZONE with one part, of these lines besides what it must have."""
+    head = ["BEGIN:VTIMEZONE", f"TZID:{tzid}", "BEGIN:STANDARD", "DTSTART:20000101T000000"]
+    offsets = ["TZOFFSETFROM:+0100", "TZOFFSETTO:+0200"]
+    return "\n".join([*head, *offsets, *observance, "END:STANDARD", "END:VTIMEZONE"])
+
+
+def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What is spent from now on."""
+    taken: list[int] = []
+    spend = Budget.spend
+
+    def counting(budget: Budget, steps: int = 1) -> None:
+        taken.append(steps)
+        spend(budget, steps)
+
+    monkeypatch.setattr(Budget, "spend", counting)
+    return taken
+
+
+def test_description_takes_one_budget_for_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of rules that look at every day take no more steps for all years together than one zone may."""
+    rules = [f"RRULE:FREQ=YEARLY;BYYEARDAY=-366;BYSECOND={number % 60}" for number in range(1_000)]
+    zone = zones_of(calendar(described(*rules))).named("Office")
+    taken = steps_taken(monkeypatch)
+
+    assert zone is not None
+    for year in range(1990, 2400):
+        assert zone.utcoffset(datetime(year, 6, 1)) is not None
+    # Each step is spent of the rule and of the zone.
+    assert sum(taken) <= 2 * 210_000
+
+
+def test_description_of_a_usual_zone_lasts_for_centuries() -> None:
+    """Asking about every year there is does not wear out the rules of a zone."""
+    zone = zones_of(calendar(EASTERN)).named("Office")
+
+    assert zone is not None
+    for year in range(9999, 2000, -1):
+        zone.utcoffset(datetime(year, 7, 1))
+    assert zone.utcoffset(datetime(2199, 7, 1)) == NEW_YORK.utcoffset(datetime(2099, 7, 1))
+    assert zone.utcoffset(datetime(2007, 7, 1)) == NEW_YORK.utcoffset(datetime(2007, 7, 1))
+
+
+def test_rule_of_leap_days_is_found_from_eight_years_away() -> None:
+    """A zone that changes on 29 February only has changed in the years between as well."""
+    text = described("RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29").replace("20000101", "18960229")
+    zone = zones_of(calendar(text)).named("Office")
+
+    assert zone is not None
+    assert zone.utcoffset(datetime(1903, 6, 1)) == timedelta(hours=2)
+
+
+def test_dates_of_a_description_count_in_any_order() -> None:
+    """The last change before a time decides, wherever among the RDATEs it stands."""
+    text = described("RDATE:20200101T000000,20100101T000000").replace(
+        "END:VTIMEZONE",
+        "BEGIN:DAYLIGHT\nDTSTART:20150101T000000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0300\nEND:DAYLIGHT\nEND:VTIMEZONE",
+    )
+    zone = zones_of(calendar(text)).named("Office")
+
+    assert zone is not None
+    hours = [zone.utcoffset(datetime(year, 6, 1)) for year in (2005, 2012, 2016, 2021)]
+    assert hours == [timedelta(hours=number) for number in (2, 2, 3, 2)]
+
+
+def test_description_of_a_book_is_none() -> None:
+    """A VTIMEZONE of more than 64 KiB is not read, so none is remembered."""
+    dates = ",".join(["20200101T000000"] * 5_000)
+
+    assert zones_of(calendar(described(f"RDATE:{dates}"))).named("Office") is None
+
+
+@pytest.mark.parametrize("tzid", ["x" * 256, "/" + "a/" * 200 + "Europe/Berlin"])
+def test_long_name_is_not_looked_up(tzid: str) -> None:
+    """A TZID over 255 characters is no zone, and is not remembered."""
+    assert iana_zone(tzid) is None
+    assert zones_of(calendar()).named(tzid) is None
+
+
+def test_descriptions_are_fetched_once() -> None:
+    """However many unknown TZIDs an object has, it is not read again for each."""
+    fetched: list[int] = []
+
+    def fetch() -> list[Component]:
+        fetched.append(1)
+        return list(calendar(EASTERN).components)
+
+    zones = Zones(fetch)
+    for number in range(1_000):
+        assert zones.named(f"Nowhere/{number}") is None
+    assert len(fetched) == 1

@@ -12,7 +12,7 @@ from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Home, Kind
 from keepwell.services.accounts import OPERATOR
 from keepwell.services.actor import Actor
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 from tests.support.clock import FakeClock, SeededEntropy
 
 

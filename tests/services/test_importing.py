@@ -17,7 +17,7 @@ from keepwell.services.content import Prepared
 from keepwell.services.history import HistoryQuery, list_records
 from keepwell.services.import_report import Count, ImportReport, Stop
 from keepwell.services.importing import Importer
-from keepwell.services.library import Kept, Place
+from keepwell.services.place import Kept, Place
 from keepwell.services.rejected import RejectedFolder
 from keepwell.storage.contract import Transaction
 from keepwell.storage.writers import Ticket

@@ -21,7 +21,7 @@ from keepwell.model.names import Home, Kind
 from keepwell.model.preconditions import Conditions, etag_of
 from keepwell.model.record import check_link, digest_of
 from keepwell.services.actor import Actor
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 from keepwell.services.rewind import Rewinder
 from tests.support.clock import FakeClock, SeededEntropy
 

@@ -21,7 +21,8 @@ from keepwell.api.items import PAGE_USUAL, Limit
 from keepwell.api.operation import Operation, Success, declare
 from keepwell.api.places import CollectionPath, OwnerLogin, place_of, require_collection
 from keepwell.model.preconditions import etag_of
-from keepwell.services.library import Library, Place
+from keepwell.services.library import Library
+from keepwell.services.place import Place
 from keepwell.services.state import parse_state, require_answerable, state_of
 from keepwell.storage.contract import Item, Snapshot
 

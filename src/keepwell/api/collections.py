@@ -23,7 +23,7 @@ from keepwell.model.names import HOME_OF, AccountId, Home, Kind
 from keepwell.model.record import Properties
 from keepwell.services.actor import Actor
 from keepwell.services.content import COMPONENTS_OF, components_of
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 from keepwell.services.state import state_of
 from keepwell.storage.contract import Collection, Snapshot
 

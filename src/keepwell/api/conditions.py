@@ -12,7 +12,8 @@ from keepwell.api.call import Call
 from keepwell.model.errors import BadRequest, PreconditionFailed
 from keepwell.model.names import Digest
 from keepwell.model.preconditions import ANY, Conditions, etag_of
-from keepwell.services.library import Library, Place
+from keepwell.services.library import Library
+from keepwell.services.place import Place
 from keepwell.services.state import library_in_state
 
 PathValues = TypeVar("PathValues", bound=msgspec.Struct)

@@ -34,7 +34,8 @@ from keepwell.model.errors import BadRequest
 from keepwell.model.names import Home
 from keepwell.model.preconditions import etag_of
 from keepwell.services.content import octets_max
-from keepwell.services.library import Library, Place
+from keepwell.services.library import Library
+from keepwell.services.place import Place
 from keepwell.services.state import state_of
 from keepwell.storage.contract import Item, Snapshot
 

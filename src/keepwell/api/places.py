@@ -14,7 +14,7 @@ from keepwell.model.errors import NotThere
 from keepwell.model.names import AccountId, Home
 from keepwell.services.actor import Actor
 from keepwell.services.directory import Directory
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 from keepwell.storage.contract import Collection, Item, Snapshot
 
 ShownHome = Annotated[Literal["contacts", "calendars", "photos"], Meta(description="Where the collection is.")]

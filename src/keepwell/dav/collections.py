@@ -102,6 +102,7 @@ class _Making:
         self.components = ""
         if root is not None:
             read_update(root, self.draft)
+            self.draft.reject_beyond_room({})
             self._take_protected(root)
 
     def _take_protected(self, root: etree._Element) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,13 @@ from keepwell.model.errors import BadRequest, PreconditionFailed
 from keepwell.model.preconditions import ANY, UNCONDITIONAL, Conditions, etag_of
 from keepwell.storage.contract import Item
 
-_tag = re.compile(r'\s*(?:(?:W/)?"[^"]*"|\*|[^\s,"]+)\s*')
+_tag = re.compile(r'(?:W/)?"[^"]*"|\*|[^\s,"]+')
+"""Without white space around it, which would be looked at again and again where no tag follows."""
+
 _if_token = re.compile(r"\s*(?:(\()|(\))|(Not)\b|<([^>]*)>|\[([^\]]*)\])", re.IGNORECASE)
+
+CONDITIONS_MAX: Final = 100
+"""Conditions that one If header may have; each may be about another resource."""
 
 _SLOW: Final = (b"if", b"if-unmodified-since")
 """Headers that need the present item before the write."""
@@ -111,7 +117,7 @@ def _tags(request: DavRequest, name: bytes) -> tuple[str, ...] | None:
     text = request.header(name)
     if text is None:
         return None
-    found = (match.group().strip() for match in _tag.finditer(text))
+    found = (match.group() for match in _tag.finditer(text))
     return tuple(tag if tag == ANY or tag.endswith('"') else f'"{tag}"' for tag in found)
 
 
@@ -136,7 +142,10 @@ def if_header_holds(text: str, tag_at: Callable[[str | None], str | None]) -> bo
     lists = list(_lists(text))
     if not lists:
         raise BadRequest("the If header has no list of conditions")
-    return any(all(_holds(condition, tag_at) for condition in conditions) for conditions in lists)
+    if sum(map(len, lists)) > CONDITIONS_MAX:
+        raise BadRequest(f"an If header may have {CONDITIONS_MAX} conditions")
+    remembered = cache(tag_at)
+    return any(all(_holds(condition, remembered) for condition in conditions) for conditions in lists)
 
 
 def _holds(condition: _Condition, tag_at: Callable[[str | None], str | None]) -> bool:

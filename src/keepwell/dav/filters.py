@@ -28,7 +28,7 @@ from keepwell.services.query.errors import Condition, InvalidFilter
 #: Filters nest as deep as components do: VCALENDAR, VEVENT, VALARM, and some room for unknown ones.
 _NESTING_MAX: Final = 8
 
-#: Conditions in one filter; a person asks for a handful.
+#: Conditions in one filter, or properties that are asked for; a person asks for a handful.
 _CONDITIONS_MAX: Final = 200
 
 #: What can be asked for, with its versions; cards are answered in the version in which they are stored.
@@ -60,6 +60,7 @@ def card_filter(element: etree._Element) -> CardFilter:
 
 def calendar_data_request(element: etree._Element) -> CalendarDataRequest:
     """A CALDAV:calendar-data in a request. Raises InvalidFilter."""
+    _check_size(element)
     _check_media_type(element, _CALENDAR_TYPES, "supported-calendar-data")
     expand = _only(element, caldav("expand"), _closed_range)
     limit = _only(element, caldav("limit-recurrence-set"), _closed_range)
@@ -75,6 +76,7 @@ def calendar_data_request(element: etree._Element) -> CalendarDataRequest:
 
 def address_data_request(element: etree._Element) -> AddressDataRequest:
     """A CARDDAV:address-data in a request. Raises InvalidFilter."""
+    _check_size(element)
     _check_media_type(element, _CARD_TYPES, "supported-address-data")
     properties = tuple(_card_prop_request(child) for child in element.iterchildren(carddav("prop")))
     if not properties or element.find(carddav("allprop")) is not None:

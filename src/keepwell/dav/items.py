@@ -14,6 +14,7 @@ from keepwell.dav.conditions import write_conditions
 from keepwell.dav.errors import DavRefused
 from keepwell.dav.live_webdav import ADD_MEMBER_NAME
 from keepwell.dav.options import allow_header
+from keepwell.dav.origins import require_own_site
 from keepwell.dav.paths import Sort, Target, parse_path
 from keepwell.dav.request import INFINITY, DavRequest, DavResponse, in_worker
 from keepwell.dav.resources import load, locate, require_visible
@@ -22,7 +23,7 @@ from keepwell.model.errors import BadRequest, Forbidden, NotThere, PreconditionF
 from keepwell.model.names import Home
 from keepwell.model.preconditions import ANY, UNCONDITIONAL, Conditions, etag_of
 from keepwell.services.content import octets_max
-from keepwell.services.library import Kept
+from keepwell.services.place import Kept
 from keepwell.storage.contract import Item
 
 WORKER_OCTETS: Final = 128 * 1024
@@ -37,6 +38,7 @@ async def put(request: DavRequest) -> DavResponse:
     target = request.target
     if target.sort is not Sort.ITEM:
         raise _refuse_put(request)
+    require_name(target)
     if b"content-range" in request.headers:
         raise BadRequest("a PUT of a part is not done here (RFC 9110 section 14.4)")
     kept = await _keep(request, target, write_conditions(request, partial(find_item, request)))
@@ -59,6 +61,12 @@ async def _keep(request: DavRequest, target: Target, conditions: Conditions) -> 
     except NotThere as error:
         # RFC 4918 section 9.7.1: without its collection, an item cannot be made.
         raise DavRefused(409, error.message) from error
+
+
+def require_name(target: Target) -> None:
+    """Raise Forbidden when an item would have the name of the URL that takes POST."""
+    if target.name == ADD_MEMBER_NAME:
+        raise Forbidden(f"no item can be named {ADD_MEMBER_NAME}: a POST there adds members (RFC 5995)")
 
 
 def _refuse_put(request: DavRequest) -> DavRefused:
@@ -92,6 +100,7 @@ async def add_member(request: DavRequest) -> DavResponse:
     target = request.target
     if not (target.sort is Sort.COLLECTION or target.name == ADD_MEMBER_NAME):
         raise DavRefused(405, "POST only adds members to collections", headers=(allow_header(target),))
+    require_own_site(request)
     home = target.required_home()
     word = base32_word(_ENTROPY, 100)
     extension = _EXTENSIONS.get(home) or mimetypes.guess_extension(_posted_type(request)) or ""

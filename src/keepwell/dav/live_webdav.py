@@ -10,7 +10,7 @@ from typing import Final
 from keepwell.dav.liveproperty import ItemText, LiveProperty, Scene, everywhere
 from keepwell.dav.names import CALENDARSERVER, caldav, carddav, dav
 from keepwell.dav.paths import Sort
-from keepwell.dav.resources import Resource
+from keepwell.dav.resources import Access, Resource
 from keepwell.dav.tokens import render_token
 from keepwell.dav.xml import empty, escape, href
 from keepwell.model.names import HOME_OF, Home
@@ -117,6 +117,9 @@ def _add_member(_scene: Scene, resource: Resource) -> str | None:
 
 
 def _quota_used(_scene: Scene, resource: Resource) -> str | None:
+    """RFC 4331 section 4, for owners: what else an account holds is nobody's business to whom it shares something."""
+    if resource.access is not Access.OWNER:
+        return None
     if resource.collection is not None:
         return str(resource.collection.octets)
     return str(resource.octets) if resource.octets >= 0 else None

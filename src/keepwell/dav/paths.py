@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from keepwell.model.errors import BadRequest, NotThere
 from keepwell.model.names import AccountId, Home
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 
 ROOT_PATH: Final = "/dav/"
 PRINCIPALS_PATH: Final = "/dav/principals/"
@@ -119,6 +119,9 @@ def _target(segments: list[str], slashed: bool) -> Target:
     if not segments:
         return Target(Sort.ROOT, slashed=slashed)
     first, count = segments[0], len(segments)
+    if count > 1:
+        # As sign-in reads it, so that whoever can sign in finds the own home.
+        segments[1] = segments[1].lower()
     if first == "principals":
         return _principal_target(segments, slashed)
     home = _HOMES.get(first)

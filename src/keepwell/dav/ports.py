@@ -23,10 +23,6 @@ class Directory(Protocol):
         """What people call the account; its login when nobody said."""
         ...
 
-    def logins(self) -> list[str]:
-        """Every login, in order."""
-        ...
-
     def revision(self) -> int:
         """Grows with every change of the directory."""
         ...

@@ -21,10 +21,10 @@ from lxml import etree
 from keepwell.dav.live import LIVE
 from keepwell.dav.liveproperty import ItemText, Scene
 from keepwell.dav.multistatus import status_line
-from keepwell.dav.names import clark, dav
+from keepwell.dav.names import dav
 from keepwell.dav.paths import collection_href, encode
 from keepwell.dav.resources import Resource
-from keepwell.dav.xml import empty, wrap
+from keepwell.dav.xml import empty, property_name, wrap
 from keepwell.model.errors import BadRequest
 from keepwell.model.record import Properties
 from keepwell.storage.contract import Item
@@ -177,7 +177,7 @@ def _all(root: etree._Element, report_property: ReportProperty | None) -> Proper
 def _names_in(element: etree._Element) -> tuple[str, ...]:
     if len(element) > PROPERTIES_MAX:
         raise BadRequest(f"a request may name {PROPERTIES_MAX} properties")
-    return tuple(dict.fromkeys(clark(str(child.tag)) for child in element))
+    return tuple(dict.fromkeys(property_name(str(child.tag)) for child in element))
 
 
 def _compile(plan: PropertyPlan, scene: Scene, resource: Resource) -> ItemPlan:

@@ -14,18 +14,25 @@ from typing import Final
 
 from lxml import etree
 
+from keepwell.dav.errors import DavRefused
 from keepwell.dav.live import is_protected, stored_name
 from keepwell.dav.multistatus import status_line
-from keepwell.dav.names import XML_LANG, caldav, clark, dav
-from keepwell.dav.xml import clean, empty, text_of
+from keepwell.dav.names import XML_LANG, caldav, dav
+from keepwell.dav.properties import PROPERTIES_MAX
+from keepwell.dav.xml import clean, empty, property_name, text_of
 from keepwell.formats.refusals import DEFAULT_CAPS, InvalidContent
 from keepwell.formats.rows import outline, read_rows
 from keepwell.model.errors import BadRequest
 from keepwell.model.names import Home, Kind
+from keepwell.model.record import Properties
 from keepwell.services.content import COMPONENTS_OF
+from keepwell.services.steps import merged
 
 VALUE_CHARACTERS_MAX: Final = 64 * 1024
 """Longest value of one property."""
+
+PROPERTIES_OCTETS_MAX: Final = 1024 * 1024
+"""What the properties of one resource may take together: every listing of it reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Rejection:
 
 PROTECTED: Final = Rejection(403, "<D:cannot-modify-protected-property/>")
 TOO_LONG: Final = Rejection(507)
+NO_ROOM: Final = Rejection(507)
 CONFLICT: Final = Rejection(409)
 
 
@@ -56,7 +64,8 @@ class Draft:
 
     home: Home | None
     on_collection: bool
-    names: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    """Clark names in the order of the request, each once."""
     changes: dict[str, str | None] = field(default_factory=dict)
     rejected: dict[str, Rejection] = field(default_factory=dict)
 
@@ -76,9 +85,8 @@ class Draft:
             self.changes[self._key(name)] = None
 
     def _note(self, element: etree._Element) -> str:
-        name = clark(str(element.tag))
-        if name not in self.names:
-            self.names.append(name)
+        name = property_name(str(element.tag))
+        self.names[name] = None
         return name
 
     def _refuse_protected(self, name: str) -> bool:
@@ -99,6 +107,12 @@ class Draft:
             raise Unfit(TOO_LONG)
         return text
 
+    def reject_beyond_room(self, present: Properties) -> None:
+        """Reject the changes when they would make the resource's properties, now `present`, larger than they may be."""
+        after = _octets(merged(present, self.changes))
+        if after > PROPERTIES_OCTETS_MAX and after > _octets(present):
+            self.rejected.update(dict.fromkeys(self.names, NO_ROOM))
+
     def propstats(self) -> str:
         """The propstats of the outcome: all 200, or the rejected with their reasons and the others 424."""
         if not self.rejected:
@@ -109,7 +123,12 @@ class Draft:
 
 
 def read_update(root: etree._Element, draft: Draft) -> None:
-    """Read the `set` and `remove` elements below `root` into the draft, in document order. Raises BadRequest."""
+    """Read the `set` and `remove` elements below `root` into the draft, in document order.
+
+    Raises BadRequest, and DavRefused when they are too many.
+    """
+    if sum(map(len, root.iterfind(f"*/{dav('prop')}"))) > PROPERTIES_MAX:
+        raise DavRefused(403, f"a request may change {PROPERTIES_MAX} properties")
     takers: dict[str, Callable[[etree._Element], None]] = {dav("set"): draft.set, dav("remove"): draft.remove}
     for instruction in root:
         take = takers.get(str(instruction.tag))
@@ -120,6 +139,10 @@ def read_update(root: etree._Element, draft: Draft) -> None:
             raise BadRequest("a DAV:set or DAV:remove has no DAV:prop in it")
         for element in prop:
             take(element)
+
+
+def _octets(properties: Properties) -> int:
+    return sum(len(name.encode()) + len(text.encode()) for name, text in properties.items())
 
 
 def _propstat(names: Iterable[str], status: int, condition: str = "") -> str:

@@ -11,6 +11,7 @@ from keepwell.dav.request import DavRequest, DavResponse
 from keepwell.dav.resources import Resource, locate
 from keepwell.dav.scene import MINIMAL_APPLIED
 from keepwell.model.errors import BadRequest
+from keepwell.model.record import Properties
 
 
 async def proppatch(request: DavRequest) -> DavResponse:
@@ -24,6 +25,7 @@ async def proppatch(request: DavRequest) -> DavResponse:
     read_update(root, draft)
     if resource.collection is None:
         draft.rejected.update(dict.fromkeys(draft.names, PROTECTED))
+    draft.reject_beyond_room(_present_properties(resource))
     if draft.changes and not draft.rejected:
         await _store(request, resource, draft)
     if request.minimal and not draft.rejected:
@@ -37,6 +39,12 @@ def _check_conditions(request: DavRequest, resource: Resource) -> None:
         check_on_collection(conditions, resource.target)
     else:
         conditions.check(resource.item.digest, resource.href)
+
+
+def _present_properties(resource: Resource) -> Properties:
+    if resource.item is not None:
+        return resource.item.properties or {}
+    return {} if resource.collection is None else resource.collection.properties
 
 
 async def _store(request: DavRequest, resource: Resource, draft: Draft) -> None:

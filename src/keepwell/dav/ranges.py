@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keepwell.dav.request import DavResponse
-from keepwell.model.record import digest_of
+from keepwell.model.names import Digest
 
 RANGES_MAX: Final = 16
 """More ranges than this are ignored, as RFC 9110 section 14.2 allows: the whole is cheaper than many pieces."""
@@ -38,8 +38,10 @@ def parse_ranges(text: str, size: int) -> list[Span] | None:
     matches = [_range.fullmatch(part) for part in parts]
     if any(match is None or match[0].strip() == "-" or _is_backward(match) for match in matches):
         return None
-    spans = [_span(match[1], match[2], size) for match in matches if match is not None]
-    return [span for span in spans if span is not None]
+    found = (_span(match[1], match[2], size) for match in matches if match is not None)
+    spans = [span for span in found if span is not None]
+    # Overlapping ranges would make a large answer of a small file (RFC 9110 section 14.2).
+    return spans if sum(span.last - span.first + 1 for span in spans) <= size else None
 
 
 def _is_backward(match: re.Match[str]) -> bool:
@@ -56,9 +58,12 @@ def _span(first: str, last: str, size: int) -> Span | None:
 
 
 def range_response(
-    body: bytes, spans: list[Span], headers: list[tuple[bytes, bytes]], media_type: bytes
+    body: bytes, spans: list[Span], headers: list[tuple[bytes, bytes]], media_type: bytes, digest: Digest
 ) -> DavResponse:
-    """The 206 or 416 answer; `headers` are those of the whole, without Content-Type."""
+    """The 206 or 416 answer; `headers` are those of the whole, without Content-Type, and `digest` is that of `body`.
+
+    The boundary is made of the digest: bytes that hold a part of their own digest are not to be found.
+    """
     size = len(body)
     if not spans:
         return DavResponse(416, [(b"content-range", b"bytes */%d" % size)])
@@ -66,7 +71,7 @@ def range_response(
         span = spans[0]
         own = [(b"content-type", media_type), (b"content-range", span.header(size))]
         return DavResponse(206, [*headers, *own], body[span.first : span.last + 1])
-    boundary = digest_of(body)[:24].encode()
+    boundary = digest[:24].encode()
     parts = [_part(body, span, boundary, media_type) for span in spans]
     own = [(b"content-type", b"multipart/byteranges; boundary=" + boundary)]
     return DavResponse(206, [*headers, *own], b"".join(parts) + b"--" + boundary + b"--\r\n")

@@ -60,7 +60,7 @@ def _item_response(request: DavRequest, item: Item, body: bytes) -> DavResponse:
     if request.method == "GET" and b"range" in request.headers and range_applies(request, item):
         spans = parse_ranges(request.headers[b"range"].decode("latin-1"), len(body))
         if spans is not None:
-            return range_response(body, spans, headers, media_type)
+            return range_response(body, spans, headers, media_type, item.digest)
     headers.append((b"content-type", media_type))
     return DavResponse(200, headers, body)
 

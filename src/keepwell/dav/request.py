@@ -80,7 +80,7 @@ class DavRequest:
         """The account whose principal, home or collection the target is. Raises NotThere."""
         if self.target.login == self.actor.login:
             return self.actor.account
-        return owner_of(self.target, self.directory)
+        return owner_of(self.target, self.directory, self.actor)
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge before more than `limit` bytes are held."""
@@ -137,12 +137,17 @@ async def in_worker(function: Callable[[], Outcome]) -> Outcome:
     return await asyncio.get_running_loop().run_in_executor(None, function)
 
 
-def owner_of(target: Target, directory: Directory) -> AccountId:
-    """The account that a target's login names. Raises NotThere."""
+def owner_of(target: Target, directory: Directory, actor: Actor) -> AccountId:
+    """The account that a target's login names. Raises NotThere, in one way, unless the actor may know of it."""
     owner = directory.account_of(target.login)
-    if owner is None:
-        raise NotThere(f"there is no account {target.login!r} that you may know of")
+    if owner is None or not (owner == actor.account or any(sharer == owner for sharer, _, _ in actor.shared)):
+        raise not_visible(target)
     return owner
+
+
+def not_visible(target: Target) -> NotThere:
+    """What is said alike of what does not exist and of what may not be seen."""
+    return NotThere(f"there is nothing at {target.href} that you may see")
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> Headers:

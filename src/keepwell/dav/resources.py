@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from keepwell.dav.paths import HOMES, Sort, Target
 from keepwell.dav.ports import Directory
-from keepwell.dav.request import owner_of
+from keepwell.dav.request import not_visible, owner_of
 from keepwell.model.errors import NotThere
 from keepwell.model.names import AccountId, Home, Lineage
 from keepwell.services.actor import Actor
@@ -72,11 +72,11 @@ def locate(library: Library, directory: Directory, actor: Actor, target: Target)
 
 def require_visible(directory: Directory, actor: Actor, target: Target) -> AccountId:
     """The owner of `target` when the actor may know of it; raises NotThere otherwise."""
-    owner = owner_of(target, directory)
+    owner = owner_of(target, directory, actor)
     if target.sort is Sort.COLLECTION or target.sort is Sort.ITEM:
         _require_collection_visible(actor, owner, target)
     elif owner != actor.account and not _shares_with(actor, owner, target.home):
-        raise NotThere(f"there is nothing at {target.href} that you may see")
+        raise not_visible(target)
     return owner
 
 
@@ -86,7 +86,7 @@ def _require_collection_visible(actor: Actor, owner: AccountId, target: Target) 
         return
     nested = home is Home.PHOTOS and target.is_item and actor.may_see(owner, home, target.as_collection.collection)
     if not nested:
-        raise NotThere(f"there is nothing at {target.href} that you may see")
+        raise not_visible(target)
 
 
 def _shares_with(actor: Actor, owner: AccountId, home: Home | None) -> bool:

@@ -1,7 +1,8 @@
 """COPY and MOVE (RFC 4918 sections 9.8 and 9.9).
 
 Items go anywhere that takes their content; collections stay in their home. When a file is put in place of a folder,
-or a folder in place of a file, the old one is removed first (9.8.4), as a change of its own: it stays in the history.
+or a folder in place of a file, the old one is removed first (9.8.4), in the same transaction: what is refused leaves
+the destination as it was, and what was removed stays in the history.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from urllib.parse import urlsplit
 
 from keepwell.dav.conditions import write_conditions
 from keepwell.dav.errors import DavRefused, condition_in, error_response
-from keepwell.dav.items import check_on_collection, find_item, require_whole_depth
+from keepwell.dav.items import check_on_collection, find_item, require_name, require_whole_depth
+from keepwell.dav.origins import is_own_host
 from keepwell.dav.paths import Sort, Target, parse_path
-from keepwell.dav.request import INFINITY, DavRequest, DavResponse, owner_of
+from keepwell.dav.request import INFINITY, DavRequest, DavResponse, in_worker, owner_of
 from keepwell.dav.resources import Resource, locate
 from keepwell.model.errors import AlreadyThere, BadRequest, Forbidden, KeepwellError, NotThere, PreconditionFailed
-from keepwell.model.names import Home
+from keepwell.model.names import AccountId, Home
 from keepwell.model.preconditions import etag_of
-from keepwell.services.library import Place
+from keepwell.services.place import Place
 from keepwell.storage.contract import Item
 
 _LOCATION: Final = {
@@ -84,7 +86,7 @@ def read_destination(request: DavRequest) -> Target:
         parts = urlsplit(text)
     except ValueError as error:
         raise BadRequest(f"the destination {text!r} is no URI") from error
-    if parts.netloc and parts.netloc.rpartition("@")[2].lower() not in _own_hosts(request):
+    if parts.netloc and not is_own_host(request, parts):
         raise DavRefused(502, f"the destination {text} is on another server")
     if "#" in text:
         raise BadRequest("the Destination has a fragment")
@@ -92,12 +94,6 @@ def read_destination(request: DavRequest) -> Target:
         return parse_path(parts.path)
     except NotThere as error:
         raise DavRefused(409, f"the destination {text} is not in the space of this service") from error
-
-
-def _own_hosts(request: DavRequest) -> set[str]:
-    """What this host is called; behind a proxy clients know it by another name, which the proxy tells."""
-    names = (request.header(b"host"), request.header(b"x-forwarded-host"))
-    return {name.lower() for name in names if name}
 
 
 def _overwrite(request: DavRequest) -> bool:
@@ -110,7 +106,7 @@ def _overwrite(request: DavRequest) -> bool:
 def _plan(request: DavRequest, source: Resource, destination: Target, *, keep_source: bool) -> _Transfer:
     as_item = source.item is not None
     target = _as_item(destination) if as_item else _as_collection(destination)
-    owner = owner_of(target, request.directory)
+    owner = _owner(request, target)
     present = _present(request, destination)
     overwrite = _overwrite(request)
     if present is not None and not overwrite:
@@ -119,6 +115,14 @@ def _plan(request: DavRequest, source: Resource, destination: Target, *, keep_so
     in_the_way = present.target.place(owner) if present is not None and blocking else None
     place_of_source = source.target.place(request.owner())
     return _Transfer(place_of_source, target, target.place(owner), overwrite, keep_source, in_the_way)
+
+
+def _owner(request: DavRequest, target: Target) -> AccountId:
+    """Whose the destination is. Whether an account is not there or not to be seen, the answer is the same."""
+    try:
+        return owner_of(target, request.directory, request.actor)
+    except NotThere as error:
+        raise DavRefused(409, error.message) from error
 
 
 def _present(request: DavRequest, destination: Target) -> Resource | None:
@@ -131,6 +135,7 @@ def _present(request: DavRequest, destination: Target) -> Resource | None:
 def _as_item(target: Target) -> Target:
     """The destination read as an item. Raises DavRefused where no item can be."""
     if target.is_item:
+        require_name(target)
         return target
     above, slash, name = target.collection.rpartition("/")
     if target.sort is Sort.COLLECTION and slash:
@@ -149,34 +154,22 @@ def _as_collection(target: Target) -> Target:
     raise DavRefused(403, f"a collection cannot be at {target.href}", condition=condition)
 
 
-async def _clear(request: DavRequest, transfer: _Transfer) -> None:
-    place = transfer.in_the_way
-    if place is None:
-        return
-    _require_apart(transfer.source, place)
-    if place.name:
-        await request.library.remove(request.actor, place)
-    else:
-        await request.library.drop_collection(request.actor, place)
-
-
-def _require_apart(source: Place, obstacle: Place) -> None:
-    """Raise Forbidden when the source is in the folder that would have to go, or the file to go is in the source."""
-    folder, inside = (source, obstacle) if obstacle.name else (obstacle, source)
-    same_tree = (folder.owner, folder.home) == (inside.owner, inside.home)
-    if same_tree and f"{inside.collection}/".startswith(f"{folder.collection}/"):
-        raise Forbidden(f"{source} cannot take the place of {obstacle}")
-
-
 async def _transfer_item(request: DavRequest, item: Item, transfer: _Transfer) -> DavResponse:
     conditions = write_conditions(request, partial(find_item, request))
-    # Checked before anything is cleared away, and once more inside the transaction.
+    # Checked before the shares of a folder in the way are ended, and once more inside the transaction.
     conditions.check(item.digest, str(transfer.source))
-    await _clear(request, transfer)
-    carry = request.library.copy if transfer.keep_source else request.library.move
-    kept = await carry(
-        request.actor, transfer.source, transfer.place, overwrite=transfer.overwrite, conditions=conditions
+    submit = partial(
+        request.library.copy if transfer.keep_source else request.library.move,
+        request.actor,
+        transfer.source,
+        transfer.place,
+        overwrite=transfer.overwrite,
+        conditions=conditions,
+        in_the_way=transfer.in_the_way,
     )
+    # Between accounts the bytes are read and examined before the write is queued.
+    between_accounts = transfer.source.owner != transfer.place.owner
+    kept = await (await in_worker(submit) if between_accounts else submit())
     is_new = kept.created and transfer.in_the_way is None
     return DavResponse(201 if is_new else 204, [(b"etag", etag_of(kept.item.digest).encode())])
 
@@ -186,13 +179,9 @@ async def _transfer_collection(request: DavRequest, source: Resource, transfer: 
     depth = request.depth
     if depth not in {"0", INFINITY}:
         raise BadRequest("a COPY of a collection has a Depth of 0 or infinity")
-    await _clear(request, transfer)
-    library, overwrite = request.library, transfer.overwrite
+    carry = partial(request.library.move_collection, request.actor)
     if transfer.keep_source:
-        ticket = library.copy_collection(
-            request.actor, transfer.source, transfer.place, overwrite=overwrite, shallow=depth == "0"
-        )
-    else:
-        ticket = library.move_collection(request.actor, transfer.source, transfer.place, overwrite=overwrite)
+        carry = partial(request.library.copy_collection, request.actor, shallow=depth == "0")
+    ticket = carry(transfer.source, transfer.place, overwrite=transfer.overwrite, in_the_way=transfer.in_the_way)
     is_new = await ticket and transfer.in_the_way is None
     return DavResponse(201 if is_new else 204)

@@ -12,12 +12,15 @@ from typing import Final
 
 from lxml import etree
 
-from keepwell.dav.names import PREFIXES, split
+from keepwell.dav.names import PREFIXES, clark, split
 from keepwell.formats.xmltext import fits_xml, for_xml
 from keepwell.model.errors import BadRequest
 
 XML_OCTETS_MAX: Final = 1024 * 1024
 """Largest XML request, in bytes."""
+
+_namespace = re.compile(r'[^\s<>"{}|\\^`]*')
+_RESERVED: Final = frozenset({"http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/"})
 
 _special = re.compile(r'[&<>"\r]|[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _uncarried = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -39,6 +42,19 @@ def parse_request(body: bytes) -> etree._Element | None:
     if root.getroottree().docinfo.internalDTD is not None:
         raise BadRequest("the XML of the request has a document type declaration, which is not read here")
     return root
+
+
+def property_name(tag: str) -> str:
+    """The Clark name of a property, from an lxml tag. Raises BadRequest unless an answer can have such an element.
+
+    lxml takes namespaces that are no URIs, and `xml:` names, which no prefix of an answer can stand for (Namespaces in
+    XML 1.0 section 3).
+    """
+    name = clark(tag)
+    namespace = name[1:].rpartition("}")[0]
+    if namespace in _RESERVED or _namespace.fullmatch(namespace) is None:
+        raise BadRequest(f"{namespace!r} cannot be the namespace of a property")
+    return name
 
 
 def clean(text: str) -> str:

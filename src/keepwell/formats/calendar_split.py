@@ -2,11 +2,11 @@
 
 For: importing what calendars export, which is everything in one VCALENDAR, or several of them in one file.
 
-Promises: each good piece is a complete VCALENDAR of the calendar's own lines (without METHOD, which a stored
-object must not have, and without the UID of the whole (RFC 7986 5.3), which a piece is not), the time zones that it refers to, and its components, all verbatim. A bad component
-rejects what shares its UID and nothing else. A component without UID gets one that depends on its octets
-alone, a component without a calendar gets a plain one, and the note says so. A file that is one valid
-resource comes back untouched.
+Promises: each good piece is a complete VCALENDAR of the calendar's own lines, the time zones that it refers to, and
+its components, all verbatim. Two lines are left out: METHOD, which a stored object must not have, and the UID of the
+whole (RFC 7986 5.3), which a piece is not. A bad component rejects what shares its UID and nothing else. A component
+without UID gets one that depends on its octets alone, a component without a calendar gets a plain one, and the note
+says so. A file that is one valid resource comes back untouched.
 
 Leaves to others: two pieces of the same UID (from two calendars in one file), storing, telling the person.
 """

@@ -5,7 +5,8 @@ For: programs that want to show a month without computing recurrences or knowing
 Promises: each instance of a recurring component that overlaps the asked range becomes a component of its own, with a
 RECURRENCE-ID and without RRULE, RDATE and EXDATE; overrides take the place of their instances. Times with a TZID are
 given in UTC and VTIMEZONEs are left out; dates stay dates and floating times stay floating. Everything else stands as
-it was stored. What does not recur is kept wherever it is. More than INSTANCES_MAX raise TooManyInstances.
+it was stored. What does not recur is kept wherever it is. More than INSTANCES_MAX, or
+than EXPANDED_OCTETS_MAX of them, raise TooManyInstances.
 
 Leaves to others: which objects are expanded.
 """
@@ -14,8 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, timedelta, tzinfo
 from typing import Final
 
-from keepwell.formats.contentlines import Component, Line, make_line
-from keepwell.formats.expansion import TooManyInstances
+from keepwell.formats.contentlines import Component, Line, make_line, render_component
+from keepwell.formats.expansion import Budget, TooManyInstances
 from keepwell.formats.extents import Shape
 from keepwell.formats.instances import Family, Instance, families_of, schedule_of
 from keepwell.formats.times import InvalidValue, Moment, TimeRange, clock_time, plus, utc_text
@@ -25,6 +26,9 @@ from keepwell.formats.timing import Context, moment_from
 #: Instances in one answer for one object: hourly for half a year.
 INSTANCES_MAX: Final = 5_000
 
+#: Octets of the instances in one answer for one object; as much as an object itself may have.
+EXPANDED_OCTETS_MAX: Final = 10 * 1024 * 1024
+
 #: The components that can recur.
 EXPANDED_COMPONENTS: Final = ("VEVENT", "VTODO", "VJOURNAL")
 
@@ -33,16 +37,20 @@ _QUOTED: Final = frozenset(":;,")
 _CIRCUMFLEXES: Final = str.maketrans({"^": "^^", "\n": "^n", '"': "^'"})
 
 
-def expanded(calendar: Component, asked: TimeRange, floating_zone: tzinfo) -> Component:
-    """The calendar object with instances in place of recurrences. Raises TooManyInstances."""
-    context = Context(zones_of(calendar), floating_zone)
+def expanded(calendar: Component, asked: TimeRange, floating_zone: tzinfo, budget: Budget | None = None) -> Component:
+    """The calendar object with instances in place of recurrences; ``budget`` is the request's.
+
+    Raises TooManyInstances.
+    """
+    context = Context(zones_of(calendar), floating_zone, Budget(parent=budget))
+    room = Budget(EXPANDED_OCTETS_MAX, of="octets")
     families = [family for name in EXPANDED_COMPONENTS for family in families_of(calendar, name)]
     heads = {id(family.members[0].component): family for family in families}
     members = {id(member.component) for family in families for member in family.members}
     content: list[Line | Component] = []
     for part in calendar.content:
         if id(part) in heads:
-            content.extend(_expanded_family(heads[id(part)], asked, context))
+            content.extend(_expanded_family(heads[id(part)], asked, context, room))
         elif isinstance(part, Line):
             content.append(part)
         elif id(part) not in members and part.name != "VTIMEZONE":
@@ -67,25 +75,31 @@ def _parameter_text(value: str) -> str:
     return text if _QUOTED.isdisjoint(text) else f'"{text}"'
 
 
-def _expanded_family(family: Family, asked: TimeRange, context: Context) -> list[Component]:
+def _expanded_family(family: Family, asked: TimeRange, context: Context, room: Budget) -> list[Component]:
     try:
         if family.recurs:
-            return _instances_in(family, asked, context)
+            return _instances_in(family, asked, context, room)
         return [_in_utc(member.component, context) for member in family.members]
     except InvalidValue:
         return [member.component for member in family.members]
 
 
-def _instances_in(family: Family, asked: TimeRange, context: Context) -> list[Component]:
+def _instances_in(family: Family, asked: TimeRange, context: Context, room: Budget) -> list[Component]:
     found: list[Instance] = []
+    sizes = {id(one.component): len(_octets_of(one.component)) for one in family.members}
     for instance in schedule_of(family, context).instances(asked):
         coverage = instance.coverage
         if asked.overlaps(coverage.start, coverage.end):
+            room.spend(sizes[id(instance.component)])
             found.append(instance)
         if len(found) > INSTANCES_MAX:
-            raise TooManyInstances(INSTANCES_MAX)
+            raise TooManyInstances(INSTANCES_MAX, "instances")
     found.sort(key=lambda one: one.starts_at)
     return [_component_of(instance, context) for instance in found]
+
+
+def _octets_of(component: Component) -> bytes:
+    return render_component(component).encode(errors="surrogateescape")
 
 
 def _component_of(instance: Instance, context: Context) -> Component:

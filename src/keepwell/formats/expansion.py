@@ -4,8 +4,9 @@ For: asking whether and when something recurs near a given time, without walking
 occurrence.
 
 Promises: occurrences come in order, each once, and begin with the start itself, which always counts as the
-first (RFC 5545 3.8.5.3). Work is counted in steps; a rule that takes more than its Budget (a filter that
-never matches, a COUNT that takes a million filtered seconds) raises TooManyInstances instead of running on.
+first (RFC 5545 3.8.5.3). Work is counted in steps, one for each day or clock time that is looked at, whether or
+not it is chosen; a rule that takes more than its Budget (a filter that never matches, a COUNT that takes a million
+filtered seconds) raises TooManyInstances instead of running on. What was counted once is remembered and costs nothing.
 Without COUNT, the cost does not depend on how long ago the start was.
 
 Leaves to others: zones, UNTIL, EXDATE and RDATE. Everything here is clock time without a zone.
@@ -13,6 +14,7 @@ Leaves to others: zones, UNTIL, EXDATE and RDATE. Everything here is clock time 
 
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import product
@@ -22,8 +24,11 @@ from keepwell.formats.rules import Frequency, Rule
 from keepwell.formats.times import DAY_SECONDS, plus
 from keepwell.model.errors import TooManyResults
 
-#: Steps that one question about one recurring object may take. Daily for fifty years is 18,250; a step is about 1 µs.
+#: Steps that one question about one object may take. Daily for fifty years is 18,250; a step is about 1 µs.
 STEPS_MAX: Final = 20_000
+
+#: Counts that are remembered; all of them are forgotten when there are more.
+_COUNTED_MAX: Final = 4096
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
@@ -41,26 +46,41 @@ _UNIT_SECONDS: Final[Mapping[Frequency, int]] = {
 class TooManyInstances(TooManyResults):
     """A recurrence takes more work, or has more instances, than one answer may cost."""
 
-    def __init__(self, limit: int = STEPS_MAX) -> None:
+    def __init__(self, limit: int = STEPS_MAX, of: str = "steps") -> None:
         """Say which limit was met."""
-        message = f"a recurrence was followed for {limit:,} steps without reaching its end"
+        message = f"a recurrence takes more than {limit:,} {of}"
         super().__init__(message, hint="Ask about a shorter time, or give the recurrence an end.")
 
 
 class Budget:
-    """Steps that may still be taken; never below zero without raising."""
+    """Steps, or whatever is counted, that may still be taken; never below zero without raising.
 
-    __slots__ = ("_left", "_limit")
+    What is spent of it is spent of its parent as well, such as that of the request which many objects are read for.
+    """
 
-    def __init__(self, limit: int = STEPS_MAX) -> None:
+    __slots__ = ("_left", "_limit", "_of", "_parent")
+
+    def __init__(self, limit: int = STEPS_MAX, parent: "Budget | None" = None, *, of: str = "steps") -> None:
         """Start with the whole limit."""
         self._left = self._limit = limit
+        self._parent = parent
+        self._of = of
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether more was asked for than there was."""
+        return self._left < 0
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps; raises TooManyInstances when not so many are left."""
+        """Take steps; raises TooManyInstances when not so many are left, here or in the parent."""
         self._left -= steps
         if self._left < 0:
-            raise TooManyInstances(self._limit)
+            raise TooManyInstances(self._limit, self._of)
+        if self._parent is not None:
+            self._parent.spend(steps)
+
+
+_COUNTED: Final[dict[tuple[Rule, datetime], datetime | None]] = {}
 
 
 def occurrences(rule: Rule, start: datetime, *, since: datetime, last: datetime, budget: Budget) -> Iterator[datetime]:
@@ -69,7 +89,7 @@ def occurrences(rule: Rule, start: datetime, *, since: datetime, last: datetime,
         return
     if since <= start:
         yield start
-    last = min(last, last_occurrence(rule, start))
+    last = min(last, last_occurrence(rule, start, budget))
     for moment in _matches(rule, start, max(since, start), last, budget):
         if moment > last:
             return
@@ -77,31 +97,46 @@ def occurrences(rule: Rule, start: datetime, *, since: datetime, last: datetime,
             yield moment
 
 
-def last_occurrence(rule: Rule, start: datetime) -> datetime:
+def last_occurrence(rule: Rule, start: datetime, budget: Budget) -> datetime:
     """The last occurrence that COUNT allows; ``datetime.max`` without one. Raises TooManyInstances."""
     if rule.count is None:
         return datetime.max
-    last = _last_counted(rule, start, rule.count)
+    step = _plain_step(rule, start)
+    if step is not None:
+        return _stepped(start, step * (rule.count - 1))
+    last = _last_counted(rule, start, rule.count, budget)
     if last is None:
         raise TooManyInstances
     return last
 
 
-@lru_cache(maxsize=4096)
-def _last_counted(rule: Rule, start: datetime, count: int) -> datetime | None:
+def _last_counted(rule: Rule, start: datetime, count: int, budget: Budget) -> datetime | None:
     """The last counted occurrence, or None when counting takes too long; remembered, as every query asks for it."""
-    step = _plain_step(rule, start)
-    if step is not None:
-        return _stepped(start, step * (count - 1))
-    last, left = start, count - 1
+    key = rule, start
+    with suppress(KeyError):
+        return _COUNTED[key]
+    budget.spend()
+    own = Budget(parent=budget)
     try:
-        for moment in _matches(rule, start, start, datetime.max, Budget()):
-            if left == 0:
-                break
-            if moment > start:
-                last, left = moment, left - 1
+        last = _counted(rule, start, count, own)
     except TooManyInstances:
-        return None
+        # Whoever asks with more left may get further, unless this is what no budget of an object suffices for.
+        if not own.is_spent:
+            raise
+        last = None
+    if len(_COUNTED) >= _COUNTED_MAX:
+        _COUNTED.clear()
+    _COUNTED[key] = last
+    return last
+
+
+def _counted(rule: Rule, start: datetime, count: int, budget: Budget) -> datetime:
+    last, left = start, count - 1
+    for moment in _matches(rule, start, start, datetime.max, budget):
+        if left == 0:
+            break
+        if moment > start:
+            last, left = moment, left - 1
     return last
 
 
@@ -143,14 +178,27 @@ def _stepped(start: datetime, seconds: int) -> datetime:
 
 
 def _long_matches(rule: Rule, start: datetime, since: datetime, last: datetime, budget: Budget) -> Iterator[datetime]:
-    times = _times_of_day(rule, start, budget)
+    times, looked_at = _times_of_day(rule, start, budget), _looked_at(rule)
     for first_day, days in _PERIODS[rule.frequency](rule, start, since):
-        budget.spend(1 + len(days))
+        budget.spend(looked_at + len(days))
         if first_day > last.date():
             return
+        if rule.by_set_position:
+            budget.spend(len(days) * len(times))
         for moment in _chosen(rule, (datetime.combine(day, at) for day in days for at in times)):
             budget.spend()
             yield moment
+
+
+def _looked_at(rule: Rule) -> int:
+    """How many days of a period are looked at to choose from, at most."""
+    if rule.frequency is Frequency.YEARLY:
+        if rule.by_week_number or rule.by_year_day or (rule.by_day and not rule.by_month):
+            return 366
+        if rule.by_day:
+            return 31 * len(rule.by_month)
+        return 12 if rule.by_month_day else 1
+    return 31 if rule.by_day and rule.frequency is Frequency.MONTHLY else 1
 
 
 def _chosen(rule: Rule, moments: Iterable[datetime]) -> Iterable[datetime]:
@@ -317,9 +365,7 @@ def _short_matches(rule: Rule, start: datetime, since: datetime, last: datetime,
         moment = first + timedelta(seconds=seconds)
         target = _next_possible(rule, moment)
         if target is None:
-            inner = _within(rule, start, moment)
-            budget.spend(len(inner))
-            yield from inner
+            yield from _within(rule, start, moment, budget)
             seconds += step
         else:
             seconds = max(seconds + step, -((first - target) // _SECOND // step) * step)
@@ -338,7 +384,7 @@ def _next_possible(rule: Rule, moment: datetime) -> datetime | None:
     return None
 
 
-def _within(rule: Rule, start: datetime, moment: datetime) -> list[datetime]:
+def _within(rule: Rule, start: datetime, moment: datetime, budget: Budget) -> list[datetime]:
     """The occurrences in the hour, minute or second that starts at the moment."""
     minutes: tuple[int, ...] = (moment.minute,)
     seconds: tuple[int, ...] = (moment.second,)
@@ -346,5 +392,6 @@ def _within(rule: Rule, start: datetime, moment: datetime) -> list[datetime]:
         minutes = rule.by_minute or (start.minute,)
     if rule.frequency < Frequency.SECONDLY:
         seconds = rule.by_second or (start.second,)
+    budget.spend(len(minutes) * len(seconds))
     clocks = product(minutes, seconds)
     return list(_chosen(rule, (moment.replace(minute=minute, second=second) for minute, second in clocks)))

@@ -10,13 +10,14 @@ computed, and the work is bounded: TooManyInstances is raised instead. Values wi
 Leaves to others: whether an instance overlaps a time range, which is for ``extents`` to say.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
 
-from keepwell.formats.contentlines import Component
-from keepwell.formats.expansion import Budget, occurrences
+from keepwell.formats.contentlines import Component, Line
+from keepwell.formats.expansion import Budget, TooManyInstances, occurrences
 from keepwell.formats.extents import Coverage, Extent, extent_of
 from keepwell.formats.rules import Rule, parse_rule
 from keepwell.formats.times import (
@@ -30,6 +31,9 @@ from keepwell.formats.times import (
     plus,
 )
 from keepwell.formats.timing import Context, Timing, moment_from, period_from, timing_in
+
+#: RRULE lines in one component; RFC 5545 3.8.5.3 wants one at most, and old programs wrote two or three.
+RULES_MAX: Final = 8
 
 _TO_END_OF_DAY: Final = timedelta(hours=23, minutes=59, seconds=59)
 
@@ -93,14 +97,17 @@ def families_of(calendar: Component, component: str) -> list[Family]:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A family with everything read that its instances are computed from, and the steps that all of it may take."""
+    """A family with everything read that its instances are computed from.
+
+    ``moving`` holds the instants at which overrides begin to move the instances that follow, in order.
+    """
 
     context: Context
     master: Component | None
     recurrence: "_Recurrence | None"
     overrides: "tuple[_Override, ...]"
     by_component: "Mapping[int, _Override]"
-    budget: Budget
+    moving: tuple[int, ...]
 
     def instances(self, asked: TimeRange) -> Iterator[Instance]:
         """The instances that may overlap the asked time, in no order; components without a start have none."""
@@ -129,21 +136,21 @@ class Schedule:
 
     def _of_master(self, asked: TimeRange) -> Iterator[Instance]:
         if self.master is not None and self.recurrence is not None:
-            first_moved = min((one.replaces for one in self.overrides if one.moves_following), default=FOREVER)
+            first_moved = self.moving[0] if self.moving else FOREVER
             within = self.recurrence.extent.starts_for(asked)
             planned = TimeRange(within.start, min(within.end, first_moved - 1))
-            yield from _instances_of_master(self.master, self.recurrence, planned, self.budget)
+            yield from _instances_of_master(self.master, self.recurrence, planned, self.context.budget)
 
     def _of_override(self, override: "_Override", asked: TimeRange) -> Iterator[Instance]:
         yield override.instance(self.context)
         if override.moves_following and self.recurrence is not None:
-            others = (one.replaces for one in self.overrides if one.moves_following)
-            end = min((instant for instant in others if instant > override.replaces), default=FOREVER)
-            yield from _instances_following(override, self.recurrence, asked, end, self.budget)
+            index = bisect_right(self.moving, override.replaces)
+            end = self.moving[index] if index < len(self.moving) else FOREVER
+            yield from _instances_following(override, self.recurrence, asked, end, self.context.budget)
 
 
 def schedule_of(family: Family, context: Context) -> Schedule:
-    """Read what the family's instances are computed from."""
+    """Read what the family's instances are computed from. Raises InvalidValue, TooManyInstances."""
     overrides = [override for member in family.overrides for override in _override(family, member, context)]
     master = None if family.master is None else family.master.component
     return Schedule(
@@ -152,8 +159,16 @@ def schedule_of(family: Family, context: Context) -> Schedule:
         _recurrence(family, overrides, context),
         tuple(overrides),
         {id(one.component): one for one in overrides},
-        Budget(),
+        tuple(sorted(one.replaces for one in overrides if one.moves_following)),
     )
+
+
+def rules_of(timing: Timing) -> list[Line]:
+    """The lines with rules. Raises TooManyInstances when there are more than RULES_MAX."""
+    lines = timing.lines.get("RRULE", [])
+    if len(lines) > RULES_MAX:
+        raise TooManyInstances(RULES_MAX, "rules")
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +235,11 @@ class _Recurrence:
         return bool(self.without_days) and start.moment.local.date() in self.without_days
 
     def _all_starts(self, asked: TimeRange, budget: Budget) -> Iterator[_Start]:
-        rules = self.timing.lines.get("RRULE", ())
+        rules = rules_of(self.timing)
         if not rules:
             yield _Start(self.extent.start, self.extent.start.instant(self.context.floating_zone))
         for line in rules:
+            budget.spend()
             yield from self._starts_by_rule(parse_rule(line.value), asked, budget)
         for line, text in self.timing.texts("RDATE"):
             budget.spend()
@@ -286,6 +302,7 @@ def _recurrence(family: Family, overrides: list[_Override], context: Context) ->
     if family.master is None:
         return None
     timing = family.master.timing
+    rules_of(timing)
     extent = extent_of(timing, context)
     if extent is None:
         return None

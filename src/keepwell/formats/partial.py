@@ -17,6 +17,7 @@ from typing import Final
 
 from keepwell.formats.contentlines import Component, Line, make_line, render_component
 from keepwell.formats.expand import EXPANDED_COMPONENTS, expanded, head_of, line_end_of
+from keepwell.formats.expansion import Budget
 from keepwell.formats.instances import Family, families_of, schedule_of
 from keepwell.formats.times import InvalidValue, TimeRange
 from keepwell.formats.timezones import zones_of
@@ -76,10 +77,12 @@ class AddressDataRequest:
 WHOLE_CALENDAR: Final = CalendarDataRequest()
 
 
-def partial_calendar(calendar: Component, request: CalendarDataRequest, floating_zone: tzinfo) -> str:
-    """The text of what is asked for of the calendar object. Raises TooManyInstances."""
+def partial_calendar(
+    calendar: Component, request: CalendarDataRequest, floating_zone: tzinfo, budget: Budget | None = None
+) -> str:
+    """The text of what is asked for of the calendar object; ``budget`` is the request's. Raises TooManyInstances."""
     if request.expand is not None:
-        calendar = expanded(calendar, request.expand, floating_zone)
+        calendar = expanded(calendar, request.expand, floating_zone, budget)
     elif request.limit_recurrence_set is not None:
         calendar = _with_overrides_in(calendar, request.limit_recurrence_set, floating_zone)
     if request.limit_freebusy_set is not None:

@@ -7,7 +7,7 @@ Promises: the span of an object holds every time range that any of its component
 zone for floating times: what is outside the span cannot match. With ``exact``, what is inside matches as well, when
 nothing but a time range is asked of the component. A span is compared like a coverage (``extents``): it starts before
 the range's end and ends after its start. Objects that cannot be understood have the span of everything. Computing it
-is cheap enough for every PUT; only a COUNT must be counted, once, in bounded work.
+is cheap enough for every PUT; only a COUNT must be counted, once, and all counting for an object takes one Budget.
 
 Leaves to others: alarms, which may be far from their events and are evaluated without the index.
 """
@@ -19,7 +19,7 @@ from typing import Final
 from keepwell.formats.expansion import TooManyInstances, last_occurrence
 from keepwell.formats.extents import EVERYTHING, NOTHING, Coverage, Extent, coverages_without_extent, extent_of
 from keepwell.formats.icalendar import CalendarFacts
-from keepwell.formats.instances import last_instant
+from keepwell.formats.instances import last_instant, rules_of
 from keepwell.formats.rules import parse_rule
 from keepwell.formats.times import (
     BEGINNING,
@@ -97,7 +97,7 @@ def _coverages(timing: Timing, context: Context) -> list[Coverage]:
         return coverages_without_extent(timing, context)
     seconds = extent.duration.days * DAY_SECONDS + extent.duration.seconds
     first = extent.start.instant(UTC)
-    starts = [first, *(_last_start(line.value, extent, context) for line in timing.lines.get("RRULE", ()))]
+    starts = [first, *(_last_start(line.value, extent, context) for line in rules_of(timing))]
     if _moves_following(timing):
         starts.append(FOREVER)
     coverages = [extent.coverage(start, min(start + seconds, FOREVER)) for start in starts]
@@ -122,7 +122,7 @@ def _last_start(text: str, extent: Extent, context: Context) -> int:
     if rule.count is None:
         return last
     try:
-        counted = last_occurrence(rule, extent.start.local)
+        counted = last_occurrence(rule, extent.start.local, context.budget)
     except TooManyInstances:
         return last
     return min(last, instant_of(counted, extent.start.zone or UTC))

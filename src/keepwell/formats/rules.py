@@ -16,6 +16,9 @@ from typing import Final
 
 from keepwell.formats.times import InvalidValue
 
+#: All numbers that every part can list take about 4,000.
+RULE_CHARACTERS_MAX: Final = 4_000
+
 _WEEKDAYS: Final[Mapping[str, int]] = {
     name: number for number, name in enumerate(("MO", "TU", "WE", "TH", "FR", "SA", "SU"))
 }
@@ -68,9 +71,15 @@ class Rule:
         return not (days or self.by_hour or self.by_minute or self.by_second or self.by_set_position)
 
 
-@lru_cache(maxsize=4096)
 def parse_rule(text: str) -> Rule:
     """The rule; raises InvalidValue."""
+    if len(text) > RULE_CHARACTERS_MAX:
+        raise InvalidValue(f"a recurrence rule of {len(text):,} characters, which nobody means")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Rule:
     try:
         return _rule(_parts(text))
     except (KeyError, ValueError) as cause:

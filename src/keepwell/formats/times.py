@@ -13,7 +13,7 @@ caller says).
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 
@@ -147,11 +147,6 @@ def clock_times(start: int, end: int, zone: tzinfo) -> tuple[datetime, datetime]
 def utc_text(instant: int) -> str:
     """The instant as a DATE-TIME in UTC."""
     return clock_time(instant).strftime("%Y%m%dT%H%M%SZ").rjust(16, "0")
-
-
-def first_instant_of(day: date, zone: tzinfo) -> int:
-    """The instant at which the day starts in the zone."""
-    return instant_of(datetime(day.year, day.month, day.day), zone)
 
 
 def _offsets_near(instant: int, zone: tzinfo) -> tuple[int, int]:

@@ -9,11 +9,12 @@ Leaves to others: what the properties mean together (``extents``, ``instances``)
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final
 
 from keepwell.formats.contentlines import Component, Line
+from keepwell.formats.expansion import Budget
 from keepwell.formats.times import Duration, InvalidValue, Moment, later, parse_duration, parse_moment
 from keepwell.formats.timezones import Zones
 
@@ -37,10 +38,11 @@ _RECURRING: Final = frozenset({"RRULE", "RDATE"})
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What clock times are read with: the zones of the object, and the zone of floating times."""
+    """What one object is read with: its zones, the zone of floating times, and the steps that all of it may take."""
 
     zones: Zones
     floating_zone: tzinfo
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ Leaves to others: what a card without UID shall get (``split`` gives it one, a P
 uniqueness.
 """
 
-from binascii import a2b_qp
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +17,7 @@ from typing import Final
 from keepwell.formats.contentlines import parse_parameters
 from keepwell.formats.refusals import DEFAULT_CAPS, Caps, InvalidContent
 from keepwell.formats.rows import Block, Row, Rows, outline, property_name, read_rows
-from keepwell.formats.texts import unescape
+from keepwell.formats.texts import from_quoted_printable, unescape
 from keepwell.formats.xmltext import fits_xml
 
 #: The known versions, also as some programs abbreviate them.
@@ -115,7 +114,7 @@ def _texts(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
             if encoding in ("B", "BASE64"):
                 continue
             if encoding == "QUOTED-PRINTABLE":
-                value = _from_quoted_printable(value, parameters)
+                value = from_quoted_printable(value, _parameter(parameters, "CHARSET"))
         yield name, unescape(value)
 
 
@@ -129,16 +128,6 @@ def _encoding(parameters: str) -> str:
 
 def _parameter(parameters: str, name: str) -> str:
     return next((one.values[0] for one in parse_parameters(parameters) if one.name == name), "")
-
-
-def _from_quoted_printable(value: str, parameters: str) -> str:
-    charset = _parameter(parameters, "CHARSET") or "utf-8"
-    octets = a2b_qp(value.encode())
-    try:
-        return octets.decode(charset, errors="replace")
-    except (LookupError, ValueError):
-        # Unknown names, and codecs that are none for text (idna, undefined), which refuse in ways of their own.
-        return octets.decode(errors="replace")
 
 
 def _first(texts: Iterable[tuple[str, str]], name: str) -> str:

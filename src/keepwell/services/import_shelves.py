@@ -19,7 +19,9 @@ from keepwell.services.content import Prepared, components_of, kind_of_component
 from keepwell.services.history import Spot, find_spot
 from keepwell.services.import_shelf import Shelf
 from keepwell.services.import_sources import Exported, Target, Vdir, components_in
-from keepwell.services.library import Library, Place, merged
+from keepwell.services.library import Library
+from keepwell.services.place import Place
+from keepwell.services.steps import merged
 from keepwell.services.transfer_layout import CollectionDocument
 from keepwell.storage.contract import Collection
 

@@ -41,7 +41,8 @@ from keepwell.services.import_sources import (
     Source,
     find_sources,
 )
-from keepwell.services.library import Kept, Library, Place
+from keepwell.services.library import Library
+from keepwell.services.place import Kept, Place
 from keepwell.services.rejected import RejectedFolder
 from keepwell.services.transfer_layout import ItemDocument
 from keepwell.storage.writers import Ticket

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from keepwell.model.errors import NotThere, PreconditionFailed, StaleToken
 from keepwell.model.names import Lineage
-from keepwell.services.library import Library, Place
+from keepwell.services.library import Library
+from keepwell.services.place import Place
 from keepwell.storage.contract import Collection, Snapshot
 
 _state = re.compile(r"([A-Za-z0-9_.-]{1,128})\.([0-9]{1,18})\.([0-9]{1,18})")

@@ -9,7 +9,7 @@ Refused at start: SQLite 3.7.0 to 3.51.2, whose WAL-reset bug can corrupt a data
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -68,6 +68,12 @@ CREATE TABLE ledger (
 """
 
 
+# Without lookaside a connection takes some 50 kB less, and hundreds are open. It can only be chosen before SQLite is
+# first used, and shutting SQLite down under an open connection would crash the process: so here, while nothing is.
+apsw.shutdown()
+apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+
+
 def require_sound_sqlite() -> None:
     """Refuse an SQLite with the WAL-reset bug, and bring in the checksum VFS. Raises CannotStart."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
@@ -77,11 +83,6 @@ def require_sound_sqlite() -> None:
             hint="Install apsw 3.51.3 or newer: pip install --upgrade apsw",
         )
     if "cksmvfs" not in apsw.vfs_names():
-        # Without lookaside a connection takes some 50 kB less, and hundreds are open. It can only be chosen before
-        # SQLite is first used; where something used it already, the process is a bit larger, and that is all.
-        with suppress(apsw.Error):
-            apsw.shutdown()
-            apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
         with closing(apsw.Connection(":memory:")) as scratch:
             apsw.sqlite_extra.load(scratch, "cksumvfs")
 

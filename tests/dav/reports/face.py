@@ -55,9 +55,6 @@ class People:
     def display_name(self, account: AccountId) -> str:
         return {ANNA: "Anna Ångström", BERTA: "Berta"}[account]
 
-    def logins(self) -> list[str]:
-        return sorted(LOGINS)
-
     def revision(self) -> int:
         return 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from tests.dav.reports.face import ANNA, BERTA, FRIENDS, WORK, Answer, Face, card
 
+from keepwell.dav.reports import size
 from keepwell.model.names import Home
 
 PROP = "<D:prop><D:getetag/></D:prop>"
@@ -154,3 +155,14 @@ def test_a_grantee_queries_what_is_shared_and_nothing_else(friends: Face) -> Non
     assert query(friends, "<A:filter/>", login="berta@example.org").status == 404
     friends.door.shared[BERTA] = {(ANNA, Home.CONTACTS, "friends"): False}
     assert len(query(friends, "<A:filter/>", login="berta@example.org").hrefs()) == 3
+
+
+def test_an_answer_that_grows_too_large_is_cut_and_says_so(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the octets of an answer the address book itself has a 507."""
+    for name in ("a", "b", "c"):
+        face.put(f"{FRIENDS}{name}.vcf", card(name))
+    monkeypatch.setattr(size, "ANSWER_OCTETS_MAX", 10)
+    body = "<A:addressbook-query><D:prop><A:address-data/></D:prop><A:filter/></A:addressbook-query>"
+    answer = face.report(FRIENDS, body)
+    assert len(answer.hrefs()) == 1
+    assert answer.statuses()[FRIENDS] == "507"

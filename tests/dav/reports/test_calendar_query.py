@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from tests.dav.reports.face import ANNA, BERTA, FRIENDS, WORK, Answer, Face, calendar, event
 
+from keepwell.dav.reports import question, size
 from keepwell.model.names import Home
 
 JUNE = '<C:time-range start="20260601T000000Z" end="20260701T000000Z"/>'
@@ -222,3 +223,25 @@ def test_a_grantee_queries_what_is_shared_and_nothing_else(year: Face) -> None:
     assert query(year, events(JUNE), login="berta@example.org").status == 404
     year.door.shared[BERTA] = {(ANNA, Home.CALENDARS, "work"): False}
     assert query(year, events(JUNE), login="berta@example.org").hrefs() == {"6.ics"}
+
+
+def test_an_answer_that_grows_too_large_is_cut_and_says_so(year: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the octets of an answer the calendar itself has a 507, and what is there is whole."""
+    prop = "<D:prop><C:calendar-data/></D:prop>"
+    whole = query(year, events(), prop=prop)
+    monkeypatch.setattr(size, "ANSWER_OCTETS_MAX", len(whole.body) // 2)
+    answer = query(year, events(), prop=prop)
+    assert 0 < len(answer.hrefs()) < 12
+    assert answer.statuses()[WORK] == "507"
+    assert answer.texts(".//C:calendar-data") == whole.texts(".//C:calendar-data")[: len(answer.hrefs())]
+
+
+def test_a_request_has_one_budget_for_all_items(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the steps of a request are spent, what recurs is found, and served whole where instances were asked for."""
+    for name in ("a", "b", "c"):
+        face.put(f"{WORK}{name}.ics", event(name, "DTSTART:20260105T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY"))
+    monkeypatch.setattr(question, "STEPS_PER_REQUEST", 45)
+    expand = '<C:expand start="20260601T000000Z" end="20260701T000000Z"/>'
+    texts = query(face, events(JUNE), prop=f"<D:prop><C:calendar-data>{expand}</C:calendar-data></D:prop>")
+    assert texts.hrefs() == {"a.ics", "b.ics", "c.ics"}
+    assert ["RRULE" in text for text in texts.texts(".//C:calendar-data")] == [False, True, True]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.dav.reports.face import FRIENDS, NAMESPACES, WORK, Face, card, event
+import pytest
+from tests.dav.reports.face import DECLARED, FRIENDS, NAMESPACES, WORK, Face, card, event
 
 ME = "/dav/principals/anna/"
 
@@ -70,12 +71,9 @@ def test_nesting_is_bounded(face: Face) -> None:
 
 
 def test_an_answer_follows_a_bounded_number_of_hrefs(face: Face) -> None:
-    several = (
-        '<D:property name="current-user-principal">'
-        + '<D:property name="owner"><D:property name="owner"/></D:property>'
-    )
-    body = f"<D:expand-property>{(several + '</D:property>') * 400}</D:expand-property>"
-    answer = face.report(WORK, body, "0")
+    one = '<D:property name="current-user-principal"><D:property name="owner"/></D:property>'
+    body = f"<D:expand-property>{one * 200}</D:expand-property>"
+    answer = face.report("/dav/calendars/anna/", body, "1")
     assert (answer.status, answer.conditions()) == (403, ["D:number-of-matches-within-limits"])
 
 
@@ -83,3 +81,25 @@ def test_a_name_that_is_no_xml_name_is_a_bad_request(face: Face) -> None:
     face.put(f"{WORK}a.ics", event("a"))
     assert face.report(WORK, '<D:expand-property><D:property name="a b"/></D:expand-property>', "0").status == 400
     assert face.report(WORK, "<D:expand-property><D:property/></D:expand-property>", "0").status == 400
+
+
+def test_the_names_of_a_request_are_bounded(face: Face) -> None:
+    """Five hundred properties may be named, at all levels together."""
+    one = '<D:property name="current-user-principal"><D:property name="owner"/></D:property>'
+    assert face.report(ME, f"<D:expand-property>{one * 250}</D:expand-property>", "0").status == 207
+    assert face.report(ME, f"<D:expand-property>{one * 251}</D:expand-property>", "0").status == 400
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    ["a b", "a}b", "a{b", "http://www.w3.org/2000/xmlns/", "http://www.w3.org/XML/1998/namespace"],
+)
+def test_a_namespace_that_no_answer_can_repeat_is_a_bad_request(face: Face, namespace: str) -> None:
+    """No answer is ill-formed because of a name in the request."""
+    body = f'<D:expand-property><D:property name="x" namespace="{namespace}"/></D:expand-property>'
+    assert face.report(WORK, body, "0").status == 400
+    prop = "<xml:x/>" if namespace.endswith("namespace") else f'<x:x xmlns:x="{namespace}"/>'
+    asking = f"<D:propfind {DECLARED}><D:prop>{prop}</D:prop></D:propfind>"
+    assert face.request("PROPFIND", WORK, asking, {"Depth": "0"}).status == 400
+    setting = f"<D:propertyupdate {DECLARED}><D:set><D:prop>{prop}</D:prop></D:set></D:propertyupdate>"
+    assert face.request("PROPPATCH", WORK, setting).status == 400

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.dav.reports.face import ANNA, BERTA, FRIENDS, WORK, Answer, Face, calendar, event
 
+from keepwell.dav.reports import question
 from keepwell.model.names import Home
 
 DAY = '<C:time-range start="20260601T000000Z" end="20260602T000000Z"/>'
@@ -79,3 +81,12 @@ def test_a_grantee_may_ask(face: Face) -> None:
     assert busy(face, login="berta@example.org").status == 404
     face.door.shared[BERTA] = {(ANNA, Home.CALENDARS, "work"): False}
     assert len(periods(busy(face, login="berta@example.org"))) == 1
+
+
+def test_too_many_steps_for_all_items_are_refused(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the steps of a request are spent, no half answer says that somebody is free."""
+    for name in ("a", "b", "c"):
+        face.put(f"{WORK}{name}.ics", event(name, "DTSTART:20260105T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY"))
+    monkeypatch.setattr(question, "STEPS_PER_REQUEST", 5)
+    answer = busy(face)
+    assert (answer.status, answer.conditions()) == (403, ["D:number-of-matches-within-limits"])

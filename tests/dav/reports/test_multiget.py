@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.dav.reports.face import ANNA, BERTA, DECLARED, FRIENDS, WORK, Answer, Face, card, event
 
+from keepwell.dav.reports import size
 from keepwell.model.names import Home
 
 CARD_DATA = ".//A:address-data"
@@ -191,3 +192,13 @@ def test_a_request_that_names_no_properties_gets_hrefs(face: Face) -> None:
     face.put(f"{FRIENDS}a.vcf", card("a"))
     body = f"<A:addressbook-multiget><D:href>{FRIENDS}a.vcf</D:href></A:addressbook-multiget>"
     assert face.report(FRIENDS, body).hrefs() == {"a.vcf"}
+
+
+def test_what_has_no_room_in_the_answer_has_a_507_of_its_own(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the octets of an answer each href that is left gets a 507, and those that mean nothing their 404."""
+    for name in ("a", "b", "c"):
+        face.put(f"{WORK}{name}.ics", event(name))
+    monkeypatch.setattr(size, "ANSWER_OCTETS_MAX", 10)
+    answer = events(face, f"{WORK}a.ics", f"{WORK}b.ics", f"{WORK}c.ics", "/elsewhere")
+    statuses = {"a.ics": "200", "b.ics": "507", "c.ics": "507"}
+    assert answer.statuses() == {"/elsewhere": "404"} | {WORK + name: status for name, status in statuses.items()}

@@ -110,3 +110,10 @@ def test_acl_principal_prop_set_tells_of_the_owner(face: Face) -> None:
 def test_an_unknown_report_is_refused_by_its_precondition(face: Face) -> None:
     answer = face.report("/dav/", "<D:version-tree/>", "0")
     assert (answer.status, answer.conditions()) == (403, ["D:supported-report"])
+
+
+def test_a_search_is_bounded(face: Face) -> None:
+    """A request may search five hundred properties."""
+    one = "<D:property-search><D:prop><D:displayname/></D:prop><D:match>a</D:match></D:property-search>"
+    body = f"<D:principal-property-search>{one * 501}</D:principal-property-search>"
+    assert face.report("/dav/principals/", body, "0").status == 400

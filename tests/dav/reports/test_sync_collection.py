@@ -289,3 +289,10 @@ def test_an_item_cannot_be_synced(face: Face) -> None:
 
 def test_a_collection_that_is_not_there_is_not_found(face: Face) -> None:
     assert sync(face, "/dav/calendars/anna/nothing/").status == 404
+
+
+@pytest.mark.parametrize(("limit", "status"), [("9" * 6000, 207), ("0" * 6000 + "5", 207), ("0" * 6000, 403)])
+def test_a_limit_of_many_digits_is_a_number(face: Face, limit: str, status: int) -> None:
+    """A limit that no integer of the store can hold is as good as none."""
+    face.put(f"{FRIENDS}a.vcf", card("a"))
+    assert sync(face, FRIENDS, limit=limit).status == status

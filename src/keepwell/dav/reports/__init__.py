@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from keepwell.dav.reports import (
-    addressbook_query,
-    calendar_query,
-    expand_property,
-    free_busy,
-    multiget,
-    principal_search,
-    principals,
-    sync_collection,
-)
+import keepwell.dav.reports.addressbook_query as addressbook_query
+import keepwell.dav.reports.calendar_query as calendar_query
+import keepwell.dav.reports.expand_property as expand_property
+import keepwell.dav.reports.free_busy as free_busy
+import keepwell.dav.reports.multiget as multiget
+import keepwell.dav.reports.principal_search as principal_search
+import keepwell.dav.reports.principals as principals
+import keepwell.dav.reports.sync_collection as sync_collection
 from keepwell.dav.request import ReportHandler
 
 REPORTS: Final[dict[str, ReportHandler]] = {

@@ -1,8 +1,8 @@
 """`CARDDAV:addressbook-query` (RFC 6352 section 8.6): the cards that a filter is true of, as many as are wanted.
 
 The index of folded texts narrows first and mostly decides (`services.query.card_index`); a card is read only when its
-text cannot tell, or when it was found and is asked for. A limit (RFC 6352 section 10.6) cuts the answer and says so
-with 507 for the address book itself.
+text cannot tell, or when it was found and is asked for. A limit (RFC 6352 section 10.6) cuts the answer, as its size
+does, and it says so with 507 for the address book itself.
 
 Depth: without the header, members are meant, as in a calendar-query.
 """
@@ -14,12 +14,13 @@ from itertools import islice
 from typing import Final
 
 from keepwell.dav.filters import card_filter
-from keepwell.dav.multistatus import multistatus, truncated
+from keepwell.dav.multistatus import multistatus
 from keepwell.dav.names import carddav
 from keepwell.dav.properties import PropertyPlan
 from keepwell.dav.reports.data import address_data, component_in
 from keepwell.dav.reports.question import Question, Report
 from keepwell.dav.reports.results import plan_items, results_limit
+from keepwell.dav.reports.size import cut
 from keepwell.dav.request import DavResponse
 from keepwell.services.query.card_filter import CardFilter
 from keepwell.services.query.card_index import coarse_card, verdict
@@ -39,10 +40,7 @@ def answer(question: Question) -> DavResponse:
     plan = plan_items(question, address_data(question))
     limit = results_limit(question.root, carddav("limit"), carddav("nresults"))
     names = list(islice(_matching(question, wanted), None if limit is None else limit + 1))
-    responses = _responses(question, plan, names[:limit])
-    if limit is not None and len(names) > limit:
-        responses.append(truncated(question.resource.href))
-    return multistatus(responses)
+    return multistatus(cut(question.resource.href, _responses(question, plan, names), limit))
 
 
 def _matching(question: Question, wanted: CardFilter) -> Iterator[str]:
@@ -70,16 +68,16 @@ def _matching_when_read(question: Question, wanted: CardFilter, names: Sequence[
             yield item.name
 
 
-def _responses(question: Question, plan: PropertyPlan, names: Sequence[str]) -> list[str]:
+def _responses(question: Question, plan: PropertyPlan, names: Sequence[str]) -> Iterator[str]:
     snapshot, collection = question.required_snapshot(), question.collection()
     render = plan.for_items(question.scene, question.resource).render
     if plan.needs_bodies:
-        return [render(item, body) for item, body in snapshot.items_with_bodies(collection.id, names)]
+        return (render(item, body) for item, body in snapshot.items_with_bodies(collection.id, names))
     if len(names) * _ONE_BY_ONE_SHARE < collection.count:
         found = (snapshot.item(collection.id, name) for name in names)
-        return [render(item) for item in found if item is not None]
+        return (render(item) for item in found if item is not None)
     wanted = frozenset(names)
-    return [render(item) for item in snapshot.items(collection.id) if item.name in wanted]
+    return (render(item) for item in snapshot.items(collection.id) if item.name in wanted)
 
 
 REPORT: Final = Report(carddav("addressbook-query"), answer)

@@ -1,7 +1,8 @@
 """`CALDAV:calendar-query` (RFC 4791 section 7.8): the calendar items that a filter is true of.
 
 The index narrows first (`services.query.prefilter`): what it decides alone is never read, the rest is parsed and
-matched. Bytes are read only of what must be matched, or was found and is asked for.
+matched. Bytes are read only of what must be matched, or was found and is asked for. An answer that grows too large is
+cut, and says so with 507 for the calendar itself.
 
 Depth: without the header, members are meant. RFC 3253 would have it be 0, with which a query of a calendar never finds
 anything; no client that leaves it out wants that. An item answers about itself at any depth.
@@ -9,15 +10,19 @@ anything; no client that leaves it out wants that. An item answers about itself 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Final
 
 from keepwell.dav.filters import calendar_filter
 from keepwell.dav.multistatus import multistatus
 from keepwell.dav.names import caldav
+from keepwell.dav.properties import PropertyPlan
 from keepwell.dav.reports.data import calendar_data, component_in, floating_zone
 from keepwell.dav.reports.question import Question, Report
-from keepwell.dav.reports.results import bodies_of, plan_items, render_items
+from keepwell.dav.reports.results import bodies_of, plan_items
+from keepwell.dav.reports.size import cut
 from keepwell.dav.request import DavResponse
 from keepwell.services.query.calendar_filter import CompFilter
 from keepwell.services.query.calendar_match import matches
@@ -43,14 +48,27 @@ def answer(question: Question) -> DavResponse:
     plan = plan_items(question, calendar_data(question))
     candidates = _candidates(question, wanted)
     zone = floating_zone(question)
-    render = plan.for_items(question.scene, question.resource).render
-    responses = render_items(question, plan, candidates.certain)
-    for item, body in bodies_of(question, candidates.open):
+    matching = _matching(question, wanted, candidates.open, zone)
+    return multistatus(cut(question.resource.href, _responses(question, plan, candidates.certain, matching)))
+
+
+def _matching(question: Question, wanted: CompFilter, items: list[Item], zone: tzinfo) -> Iterator[tuple[Item, bytes]]:
+    for item, body in bodies_of(question, items):
         calendar = component_in(body)
         # What cannot be understood is shown: an item too many can be seen and mended by its owner.
-        if calendar is None or matches(calendar, wanted, zone):
-            responses.append(render(item, body))
-    return multistatus(responses)
+        if calendar is None or matches(calendar, wanted, zone, question.budget):
+            yield item, body
+
+
+def _responses(
+    question: Question, plan: PropertyPlan, certain: list[Item], matching: Iterator[tuple[Item, bytes]]
+) -> Iterator[str]:
+    render = plan.for_items(question.scene, question.resource).render
+    if plan.needs_bodies:
+        yield from (render(item, body) for item, body in bodies_of(question, certain))
+    else:
+        yield from map(render, certain)
+    yield from (render(item, body) for item, body in matching)
 
 
 def _candidates(question: Question, wanted: CompFilter) -> Candidates:

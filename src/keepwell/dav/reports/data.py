@@ -37,7 +37,9 @@ def calendar_data(question: Question) -> ReportProperty:
     if request is None or request.is_whole:
         return ReportProperty(CALENDAR_DATA, _whole_calendar)
     zone = floating_zone(question)
-    return _partial(CALENDAR_DATA, "C:calendar-data", lambda calendar: partial_calendar(calendar, request, zone))
+    return _partial(
+        CALENDAR_DATA, "C:calendar-data", lambda calendar: partial_calendar(calendar, request, zone, question.budget)
+    )
 
 
 def address_data(question: Question) -> ReportProperty:

@@ -19,10 +19,11 @@ from keepwell.dav.liveproperty import LiveProperty, Scene
 from keepwell.dav.multistatus import multistatus, not_found, status_line
 from keepwell.dav.names import DAV, dav
 from keepwell.dav.paths import ROOT_PATH, parse_path
+from keepwell.dav.properties import PROPERTIES_MAX
 from keepwell.dav.reports.question import Question, Report, resources_in
 from keepwell.dav.request import DavResponse
 from keepwell.dav.resources import Resource, locate
-from keepwell.dav.xml import empty, escape, wrap
+from keepwell.dav.xml import empty, escape, property_name, wrap
 from keepwell.model.errors import BadRequest, NotThere, TooManyResults
 
 NESTING_MAX: Final = 8
@@ -44,6 +45,8 @@ class Wanted:
 
 def answer(question: Question) -> DavResponse:
     """The multistatus for the resource, and with Depth 1 for its members that are no items."""
+    if sum(1 for _ in question.root.iter(dav("property"))) > PROPERTIES_MAX:
+        raise BadRequest(f"a request may name {PROPERTIES_MAX} properties")
     wanted = read_wanted(question.root)
     depth = question.depth("0")
     if depth not in {"0", "1"}:
@@ -69,7 +72,7 @@ def _read_one(element: etree._Element, level: int) -> Wanted:
         etree.QName(str(element.get("namespace", DAV)), local)
     except ValueError as error:
         raise BadRequest(f"{local!r} cannot be the name of a property") from error
-    name = f"{{{element.get('namespace', DAV)}}}{local}"
+    name = property_name(f"{{{element.get('namespace', DAV)}}}{local}")
     return Wanted(name, read_wanted(element, level + 1))
 
 

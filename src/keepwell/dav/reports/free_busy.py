@@ -44,7 +44,7 @@ def _busy(question: Question, asked: TimeRange) -> Iterator[Busy]:
     for _, body in bodies_of(question, items):
         calendar = component_in(body)
         if calendar is not None:
-            yield from busy_times(calendar, asked, zone)
+            yield from busy_times(calendar, asked, zone, question.budget)
 
 
 REPORT: Final = Report(caldav("free-busy-query"), answer)

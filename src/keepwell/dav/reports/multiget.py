@@ -1,22 +1,25 @@
 """`CALDAV:calendar-multiget` (RFC 4791 section 7.9) and `CARDDAV:addressbook-multiget` (RFC 6352 section 8.7).
 
 Promises: every href of the request is answered once: with its properties, or with a 404 of its own when there is no
-such item in this collection, whatever else the path may lead to. The Depth header is not looked at.
+such item in this collection, whatever else the path may lead to, or with a 507 of its own when the answer has no room
+for it any more. The Depth header is not looked at.
 
 A hundred items a time are how most clients read everything, so this path does one read for all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from keepwell.dav.multistatus import multistatus, not_found
+from keepwell.dav.multistatus import multistatus, not_found, truncated
 from keepwell.dav.names import caldav, carddav, dav
 from keepwell.dav.paths import Target, parse_path
 from keepwell.dav.properties import PropertyPlan
 from keepwell.dav.reports.data import address_data, calendar_data
 from keepwell.dav.reports.question import Question, Report, collection_base
 from keepwell.dav.reports.results import plan_items
+from keepwell.dav.reports.size import Room
 from keepwell.dav.request import DavResponse
 from keepwell.dav.xml import text_of
 from keepwell.model.errors import BadRequest, NotThere
@@ -35,18 +38,28 @@ def answer_contacts(question: Question) -> DavResponse:
 def _answer(question: Question, plan: PropertyPlan) -> DavResponse:
     asked = _names_by_href(question)
     names = list(dict.fromkeys(name for name in asked.values() if name))
-    responses = _found(question, plan, names)
-    missing = [not_found(href) for href, name in asked.items() if name not in responses]
+    responses: dict[str, str] = {}
+    room, is_whole = Room(), True
+    for name, response in _found(question, plan, names):
+        is_whole = room.takes(response)
+        if not is_whole:
+            break
+        responses[name] = response
+    missing = [
+        not_found(href) if is_whole or not name else truncated(href)
+        for href, name in asked.items()
+        if name not in responses
+    ]
     return multistatus([*responses.values(), *missing])
 
 
-def _found(question: Question, plan: PropertyPlan, names: list[str]) -> dict[str, str]:
-    """Name → response, of those items that are there."""
+def _found(question: Question, plan: PropertyPlan, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Name and response of those items that are there."""
     snapshot, number = question.required_snapshot(), question.collection().id
     render = plan.for_items(question.scene, question.resource).render
     if plan.needs_bodies:
-        return {item.name: render(item, body) for item, body in snapshot.items_with_bodies(number, names)}
-    return {name: render(item) for name in names if (item := snapshot.item(number, name)) is not None}
+        return ((item.name, render(item, body)) for item, body in snapshot.items_with_bodies(number, names))
+    return ((name, render(item)) for name in names if (item := snapshot.item(number, name)) is not None)
 
 
 def _names_by_href(question: Question) -> dict[str, str]:

@@ -15,7 +15,7 @@ from lxml import etree
 
 from keepwell.dav.multistatus import DECLARATION, multistatus
 from keepwell.dav.names import DECLARATIONS, caldav, carddav, clark, dav
-from keepwell.dav.properties import PropertyPlan, plan_names, plan_properties
+from keepwell.dav.properties import PROPERTIES_MAX, PropertyPlan, plan_names, plan_properties
 from keepwell.dav.reports.expand_property import property_text
 from keepwell.dav.reports.principals import visible_principals
 from keepwell.dav.reports.question import Question, Report
@@ -60,7 +60,7 @@ class PropertySearch:
 def answer_search(question: Question) -> DavResponse:
     """The principals that match."""
     question.require_depth_zero()
-    searches = [_read_search(one) for one in question.root.iterchildren(dav("property-search"))]
+    searches = _read_searches(question.root)
     combined = any if question.root.get("test") == "anyof" else all
     plan = _plan(question.root)
     responses = [
@@ -69,6 +69,13 @@ def answer_search(question: Question) -> DavResponse:
         if not searches or combined(_holds(question, principal, search) for search in searches)
     ]
     return multistatus(responses)
+
+
+def _read_searches(root: etree._Element) -> list[PropertySearch]:
+    searches = [_read_search(one) for one in root.iterchildren(dav("property-search"))]
+    if len(searches) > PROPERTIES_MAX or sum(len(one.names) for one in searches) > PROPERTIES_MAX:
+        raise BadRequest(f"a request may search {PROPERTIES_MAX} properties")
+    return searches
 
 
 def _read_search(element: etree._Element) -> PropertySearch:

@@ -1,14 +1,18 @@
 """One REPORT request as its report sees it, and what a report is: a declared object in the table of this package.
 
 A report works on one snapshot: the collection that it describes, the items that it lists and the token that it gives
-belong to the same moment. It runs on a worker thread, because its work grows with what it finds.
+belong to the same moment. It runs on a worker thread, because its work grows with what it finds; reports have few
+threads of their own, so that nobody who lists a folder or loads a photo waits for them. The work that following
+recurrences takes is bounded for all objects of a request together.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lxml import etree
@@ -18,10 +22,11 @@ from keepwell.dav.live_webdav import reports_on
 from keepwell.dav.liveproperty import Scene
 from keepwell.dav.names import caldav, carddav, dav
 from keepwell.dav.paths import Target, collection_href, encode
-from keepwell.dav.request import DavRequest, DavResponse, in_worker
+from keepwell.dav.request import DavRequest, DavResponse
 from keepwell.dav.resources import Resource, collections_in, load, locate, members, require_visible
 from keepwell.dav.scene import MINIMAL_APPLIED, scene_of
 from keepwell.dav.xml import empty
+from keepwell.formats.expansion import Budget
 from keepwell.model.errors import BadRequest, NotThere
 from keepwell.model.names import Home
 from keepwell.services.query.errors import InvalidFilter
@@ -39,11 +44,23 @@ _ON_ITEMS: Final = frozenset(
 """Reports that an item can answer about itself (RFC 4791 section 7, RFC 6352 section 8)."""
 
 
+STEPS_PER_REQUEST: Final = 2_000_000
+"""Steps that following recurrences may take for one request, about two seconds; a month of a large calendar takes
+some thousands."""
+
+_THREADS: Final = ThreadPoolExecutor(2, thread_name_prefix="report")
+
+
+def _budget() -> Budget:
+    return Budget(STEPS_PER_REQUEST)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Who asks (`request`), about what (`resource`), how (`root`), in front of which snapshot of the owner's account.
 
-    What belongs to nobody (the root, the list of principals) has no snapshot.
+    What belongs to nobody (the root, the list of principals) has no snapshot. `budget` is what all recurrences that are
+    followed for it may cost together.
     """
 
     request: DavRequest
@@ -51,6 +68,7 @@ class Question:
     root: etree._Element
     scene: Scene
     snapshot: Snapshot | None = None
+    budget: Budget = field(default_factory=_budget)
 
     def required_snapshot(self) -> Snapshot:
         """The snapshot of a resource that has an owner. Raises NotThere."""
@@ -94,7 +112,7 @@ class Report:
                 require_supported(self.name, question.resource)
                 return _answered(self.answer, question)
 
-        response = await in_worker(work)
+        response = await asyncio.get_running_loop().run_in_executor(_THREADS, work)
         if request.minimal and response.status == 207:
             response.headers.append(MINIMAL_APPLIED)
         return response

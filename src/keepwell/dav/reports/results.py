@@ -15,6 +15,11 @@ from keepwell.dav.xml import empty
 from keepwell.model.errors import BadRequest
 from keepwell.storage.contract import Item
 
+LIMIT_MAX: Final = 1 << 30
+"""A limit above this is none."""
+
+_LIMIT_DIGITS: Final = 9
+
 _ASKING: Final = frozenset({dav("prop"), dav("allprop"), dav("propname")})
 
 
@@ -52,7 +57,8 @@ def results_limit(root: etree._Element, limit_name: str, results_name: str) -> i
     text = (element.text or "").strip()
     if not text.isascii() or not text.isdigit():
         raise BadRequest(f"the limit on results is {text!r}, not a number")
-    if int(text) == 0:
+    digits = text.lstrip("0")
+    if not digits:
         condition = empty(dav("number-of-matches-within-limits"))
         raise DavRefused(403, "an answer of no results cannot be continued", condition=condition)
-    return int(text)
+    return int(digits) if len(digits) <= _LIMIT_DIGITS else LIMIT_MAX

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from typing import Final
 
 from keepwell.formats.contentlines import Component, Line
-from keepwell.formats.expansion import TooManyInstances
+from keepwell.formats.expansion import Budget, TooManyInstances
 from keepwell.formats.extents import coverages_without_extent, extent_of
 from keepwell.formats.instances import Family, Member, Schedule, families_of, schedule_of
 from keepwell.formats.texts import unescape
@@ -32,11 +32,14 @@ TIMED_COMPONENTS: Final = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY",
 _END_PROPERTIES: Final = {"VEVENT": "DTEND", "VTODO": "DUE"}
 
 
-def matches(calendar: Component, wanted: CompFilter, floating_zone: tzinfo) -> bool:
-    """Whether the filter, whose outermost component is VCALENDAR, is true of the calendar object."""
+def matches(calendar: Component, wanted: CompFilter, floating_zone: tzinfo, budget: Budget | None = None) -> bool:
+    """Whether the filter, whose outermost component is VCALENDAR, is true of the calendar object.
+
+    ``budget`` is the request's; when it is spent, recurring objects count as overlapping.
+    """
     if calendar.name != wanted.name:
         return wanted.is_not_defined
-    return not wanted.is_not_defined and _Matching(calendar, floating_zone).accepts(calendar, wanted)
+    return not wanted.is_not_defined and _Matching(calendar, floating_zone, budget).accepts(calendar, wanted)
 
 
 class _Matching:
@@ -44,9 +47,9 @@ class _Matching:
 
     __slots__ = ("_calendar", "_context", "_members", "_schedules")
 
-    def __init__(self, calendar: Component, floating_zone: tzinfo) -> None:
+    def __init__(self, calendar: Component, floating_zone: tzinfo, budget: Budget | None) -> None:
         self._calendar = calendar
-        self._context = Context(zones_of(calendar), floating_zone)
+        self._context = Context(zones_of(calendar), floating_zone, Budget(parent=budget))
         self._members: dict[str, dict[int, tuple[Family, Member]]] = {}
         self._schedules: dict[int, Schedule] = {}
 

@@ -7,11 +7,10 @@ and matches nothing, negated or not. A negated text match is true of a property 
 Leaves to others: narrowing by an index (``card_index``).
 """
 
-from binascii import a2b_qp
 from collections.abc import Iterable
 
 from keepwell.formats.contentlines import Component, Line
-from keepwell.formats.texts import unescape
+from keepwell.formats.texts import from_quoted_printable, unescape
 from keepwell.services.query.calendar_match import has_parameter
 from keepwell.services.query.card_filter import CardFilter, CardPropFilter, Combination
 
@@ -35,7 +34,7 @@ def text_of(line: Line) -> str | None:
     if encoding in ("B", "BASE64"):
         return None
     if encoding == "QUOTED-PRINTABLE":
-        return unescape(_from_quoted_printable(line))
+        return unescape(from_quoted_printable(line.value, line.parameter("CHARSET")))
     return unescape(line.value)
 
 
@@ -54,11 +53,3 @@ def _is_as_wanted(line: Line, wanted: CardPropFilter) -> bool:
     text = text_of(line) if wanted.text_matches else None
     results = [text is not None and one.accepts(text) for one in wanted.text_matches]
     return combined(wanted.test, (*results, *(has_parameter(line, one) for one in wanted.param_filters)))
-
-
-def _from_quoted_printable(line: Line) -> str:
-    octets = a2b_qp(line.value.encode())
-    try:
-        return octets.decode(line.parameter("CHARSET") or "utf-8", errors="replace")
-    except LookupError:
-        return octets.decode(errors="replace")

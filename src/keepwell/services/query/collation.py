@@ -49,7 +49,7 @@ class TextMatch:
 
     def accepts(self, text: str) -> bool:
         """Whether the text matches, or does not where that is wanted."""
-        found = self.finds(folded(text, self.collation), _folded_needle(self.value, self.collation))
+        found = self.finds(folded(text, self.collation), _folded_value(self.value, self.collation))
         return found is not self.negate
 
     def finds(self, folded_text: str, folded_value: str) -> bool:
@@ -92,6 +92,14 @@ class _UnicodeTitles(dict[int, str]):
 
 _UNICODE_TITLES: Final = _UnicodeTitles()
 _folded_needle: Final = lru_cache(maxsize=256)(folded)
+
+#: Longer texts are folded again for each comparison: what is remembered is bounded in size, not only in number.
+_REMEMBERED_CHARACTERS: Final = 1_000
+
+
+def _folded_value(value: str, collation: Collation) -> str:
+    return _folded_needle(value, collation) if len(value) <= _REMEMBERED_CHARACTERS else folded(value, collation)
+
 
 _COMPARISONS: Final[Mapping[MatchType, Callable[[str, str], bool]]] = {
     MatchType.EQUALS: str.__eq__,

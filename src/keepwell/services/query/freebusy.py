@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from keepwell.formats.contentlines import Component, Line, make_line
+from keepwell.formats.expansion import Budget
 from keepwell.formats.instances import Schedule, families_of, schedule_of
 from keepwell.formats.times import InvalidValue, TimeRange, utc_text
 from keepwell.formats.timezones import zones_of
@@ -44,12 +45,14 @@ class Busy:
     type: BusyType
 
 
-def busy_times(calendar: Component, asked: TimeRange, floating_zone: tzinfo) -> Iterator[Busy]:
+def busy_times(
+    calendar: Component, asked: TimeRange, floating_zone: tzinfo, budget: Budget | None = None
+) -> Iterator[Busy]:
     """The busy times in one calendar object, cut to the asked time. Raises TooManyInstances.
 
-    What a value without meaning stands in is left out: nobody can say when that is.
+    ``budget`` is the request's. What a value without meaning stands in is left out: nobody can say when that is.
     """
-    context = Context(zones_of(calendar), floating_zone)
+    context = Context(zones_of(calendar), floating_zone, Budget(parent=budget))
     for family in families_of(calendar, "VEVENT"):
         try:
             yield from _within(_busy_by_events(schedule_of(family, context), asked), asked)
