@@ -247,9 +247,7 @@ def test_files_are_private(tmp_path: Path) -> None:
         assert loose == []
 
 
-def test_a_fault_is_logged_without_secrets(
-    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
-) -> None:
+def test_a_fault_is_logged_without_secrets(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
     """What is logged of a failure is its traceback, not the variables in it."""
     configure_log()
     request.addfinalizer(structlog.reset_defaults)
