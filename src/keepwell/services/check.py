@@ -20,9 +20,8 @@ from keepwell.services.directory import Directory
 from keepwell.services.documents import SYSTEM_COLLECTIONS, parse_document
 from keepwell.services.findings import Finding, Findings, Weight
 from keepwell.services.indexing import index_again
-from keepwell.storage.contract import BlobStore, Snapshot, Store
+from keepwell.storage.contract import BlobStore, Indexer, Snapshot, Store
 from keepwell.storage.sqlite_audit import reading_unproven
-from keepwell.storage.sqlite_rebuild import Indexer
 
 UNREADABLE_RECORDS_MAX: Final = 50
 """After so many records in a row that cannot be read, the rest of a journal is given up."""

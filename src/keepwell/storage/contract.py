@@ -12,13 +12,14 @@ Promises, held by `tests/storage/contract_suite.py` for every engine:
 3. Records are numbered 1, 2, 3 … without gaps, each chained by hash to the one before.
 4. A snapshot does not change while it is open, whatever is written meanwhile.
 5. The bytes of an item are the client's bytes; content is held once by digest and stays when the item goes.
+6. What another copy carries comes in as it was sealed: the same records, hashes and lineages, every link proven.
 
 What is made for every item of a listing is a msgspec struct: making one costs a twentieth of a frozen dataclass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -110,6 +111,17 @@ class Entry(msgspec.Struct, frozen=True):
     properties: Properties | None = None
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """A record on its way between copies, with the bytes that it brought.
+
+    `body` is None when the record brings none: it is no put, an earlier record of the account brought the same bytes,
+    or they were erased by law.
+    """
+
+    record: Record
+    body: bytes | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SpanQuery:
     """Items whose span overlaps [start, end); `component` narrows to one component name."""
@@ -190,8 +202,19 @@ class Snapshot(Protocol):
         """The last sequence whose record's moment is not after `moment`; 0 when there is none."""
         ...
 
+    def carried(self, after: int = 0) -> Iterator[Carried]:
+        """The journal after sequence `after`, in order, each put with its bytes unless one before it here had them.
+
+        Raises Damaged at bytes that do not match their digest, and at bytes that are missing but were not erased.
+        """
+        ...
+
     def content(self, digest: Digest) -> bytes | None:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
+        ...
+
+    def held(self) -> Mapping[Kind, str]:
+        """Kinds that are not whole at the moment, and why: nothing of them may be listed or served."""
         ...
 
 
@@ -210,6 +233,9 @@ class Transaction(Snapshot, Protocol):
 Work = Callable[[Transaction], object]
 Verdict = object
 """What a work returned, or the exception that it raised."""
+
+Indexer = Callable[[Home, bytes], Index]
+"""The index of an item's bytes in a home: formats are not known here."""
 
 
 class AccountStore(Protocol):
@@ -230,8 +256,22 @@ class AccountStore(Protocol):
         """A number that is another one after every commit, by whatever process; a few microseconds."""
         ...
 
-    def transact(self, works: Sequence[Work]) -> list[Verdict]:
-        """Run the works in order in one transaction; one commit, one sync. Raises StorageFault."""
+    def transact(self, works: Sequence[Work], appended: list[Carried] | None = None) -> list[Verdict]:
+        """Run the works in order in one transaction; one commit, one sync. Raises StorageFault.
+
+        After the commit, what the works appended is added to `appended`, in order.
+        """
+        ...
+
+    def extend(self, carried: Sequence[Carried], indexer: Indexer) -> None:
+        """Append records of another copy, sealed as they are, in one transaction; none when one does not fit.
+
+        Each must prove itself and follow the one before; the lineage becomes that of the last. Raises Damaged.
+        """
+        ...
+
+    def hold(self, reasons: Mapping[Kind, str]) -> None:
+        """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""
         ...
 
 
@@ -248,6 +288,17 @@ class Store(Protocol):
 
     def create(self, account: AccountId, works: Sequence[Work] = ()) -> AccountStore:
         """Make the account's place, whole or not at all, with these works done. Raises AlreadyThere."""
+        ...
+
+    def restore(self, account: AccountId, carried: Iterable[Carried], indexer: Indexer) -> AccountStore:
+        """Make the account's place from the records of another copy, whole or not at all.
+
+        They are all its records, the first to the last, as for `AccountStore.extend`. Raises AlreadyThere, Damaged.
+        """
+        ...
+
+    def set_aside(self, account: AccountId) -> str:
+        """Take an account that is damaged out of use; it is kept under the name that is returned. Raises NotThere."""
         ...
 
     def close(self) -> None:

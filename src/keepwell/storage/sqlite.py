@@ -33,10 +33,10 @@ from keepwell.model.errors import AlreadyThere, BadRequest, NotThere, StorageFau
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Lineage, parse_account_id
 from keepwell.model.record import check_link
 from keepwell.storage.blobs import FileBlobs
-from keepwell.storage.contract import BlobStore, Item, Snapshot, Verdict, Work
+from keepwell.storage.contract import BlobStore, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.sqlite_check import check_file
 from keepwell.storage.sqlite_files import connect, require_sound_sqlite
-from keepwell.storage.sqlite_rebuild import Indexer, rebuild_projections
+from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import SqliteSnapshot
 from keepwell.storage.sqlite_transaction import SqliteTransaction
 

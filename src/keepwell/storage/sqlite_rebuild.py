@@ -5,20 +5,15 @@ A crash before the commit leaves the old projections; the journal and the conten
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import apsw
 
 from keepwell.ground.clock import SystemClock
 from keepwell.model.errors import Damaged
-from keepwell.model.names import HOME_OF, AccountId, Home
+from keepwell.model.names import HOME_OF, AccountId
 from keepwell.model.record import Op, Record
-from keepwell.storage.contract import NO_INDEX, BlobStore, Index
+from keepwell.storage.contract import NO_INDEX, BlobStore, Indexer
 from keepwell.storage.sqlite_snapshot import SqliteSnapshot
 from keepwell.storage.sqlite_transaction import SqliteTransaction
-
-Indexer = Callable[[Home, bytes], Index]
-"""The index of an item's bytes in a home: formats are not known here."""
 
 
 def rebuild_projections(connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer) -> None:

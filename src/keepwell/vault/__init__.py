@@ -1,0 +1,1 @@
+"""Vaults: independent copies that prove themselves and can be read without Keepwell; see docs/VAULT_FORMAT.md."""

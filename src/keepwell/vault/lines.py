@@ -1,0 +1,121 @@
+"""Journal lines: a record and the bytes that it brings, as one line of JSON (docs/VAULT_FORMAT.md).
+
+A line is parsed in one pass into the record's facts; what stands beside them (hash, body) in another. A record whose
+fields are not all known here still proves itself: then its canonical form is made from the JSON as it stands.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from keepwell.model.errors import Damaged
+from keepwell.model.record import Facts, Record, canonical, digest_of
+from keepwell.storage.contract import Carried
+
+_NOT_HASHED = frozenset({"hash", "body", "body64", "blob"})
+
+
+class Travel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stands in a line beside the record's facts."""
+
+    hash: str
+    body: str | None = None
+    body64: str | None = None
+    blob: str | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line: the record, the bytes in it, and the name of the object that has them when they are not in it."""
+
+    record: Record
+    body: bytes | None = None
+    blob: str | None = None
+
+
+_facts_decoder = msgspec.json.Decoder(Facts)
+_travel_decoder = msgspec.json.Decoder(Travel)
+_any_decoder = msgspec.json.Decoder(dict[str, object])
+_encoder = msgspec.json.Encoder()
+_sorting_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def render_line(carried: Carried, blob: str | None = None) -> bytes:
+    """One line with its line feed; with `blob` the bytes stand in that object instead."""
+    record = carried.record
+    travel = Travel(record.hash, blob=blob) if blob or carried.body is None else _with_body(record.hash, carried.body)
+    # Both are objects: the second is continued into the first.
+    return canonical(record.facts)[:-1] + b"," + _encoder.encode(travel)[1:] + b"\n"
+
+
+def _with_body(hashed: str, body: bytes) -> Travel:
+    try:
+        return Travel(hashed, body=body.decode())
+    except UnicodeDecodeError:
+        return Travel(hashed, body64=base64.b64encode(body).decode("ascii"))
+
+
+def parse_lines(octets: bytes) -> list[Line]:
+    """Every line of a pack's frame, each record proven to be what its hash says. Raises Damaged."""
+    try:
+        facts, travels = _facts_decoder.decode_lines(octets), _travel_decoder.decode_lines(octets)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"a journal line cannot be read: {error}") from error
+    lines = [_line(*pair) for pair in zip(facts, travels, strict=True)]
+    strange = [index for index, one in enumerate(lines) if not _proves_itself(one.record)]
+    if strange:
+        _require_proven(octets.splitlines(), strange)
+    return lines
+
+
+def parse_tail(octets: bytes) -> list[Line]:
+    """The lines of a tail up to the first that is not whole: a crash cuts off what was not confirmed. Never raises."""
+    lines: list[Line] = []
+    for text in _whole_lines(octets):
+        try:
+            lines += parse_lines(text)
+        except Damaged:
+            break
+    return lines
+
+
+def _whole_lines(octets: bytes) -> Iterable[bytes]:
+    end = octets.rfind(b"\n")
+    return octets[: end + 1].splitlines(keepends=True) if end >= 0 else []
+
+
+def _line(facts: Facts, travel: Travel) -> Line:
+    body = None
+    if travel.body is not None:
+        body = travel.body.encode()
+    elif travel.body64 is not None:
+        body = _decoded(facts, travel.body64)
+    if body is not None and digest_of(body) != facts.digest:
+        raise Damaged(f"record {facts.seq} of {facts.account}: the bytes it brings do not match its digest")
+    return Line(Record(facts, travel.hash), body, travel.blob)
+
+
+def _decoded(facts: Facts, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Damaged(f"record {facts.seq} of {facts.account}: its bytes are no base64") from error
+
+
+def _proves_itself(record: Record) -> bool:
+    return hashlib.sha256(canonical(record.facts)).hexdigest() == record.hash
+
+
+def _require_proven(texts: list[bytes], numbers: list[int]) -> None:
+    """Prove these lines by their JSON as it stands: a newer Keepwell may have written fields unknown here."""
+    for number in numbers:
+        fields = _any_decoder.decode(texts[number])
+        known = {name: value for name, value in fields.items() if name not in _NOT_HASHED}
+        octets = _sorting_encoder.encode(known).replace(b"\x7f", b"\\u007f")
+        if hashlib.sha256(octets).hexdigest() != fields.get("hash"):
+            where = f"record {fields.get('seq')} of {fields.get('account')}"
+            raise Damaged(f"{where}: its hash does not match its fields")
