@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from keepwell.model.errors import BadRequest, CannotStart, Damaged, KeepwellError, Refused, Unavailable
+from keepwell.model.errors import BadRequest, CannotStart, Damaged, KeepwellError, Locked, Refused, Unavailable
 
 
 class ExitCode(IntEnum):
@@ -33,6 +33,7 @@ MEANINGS: Final = {
 _CODE_OF: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (BadRequest, ExitCode.USAGE),
     (Refused, ExitCode.REFUSED),
+    (Locked, ExitCode.REFUSED),
     (Unavailable, ExitCode.UNAVAILABLE),
     (CannotStart, ExitCode.UNAVAILABLE),
     (Damaged, ExitCode.DAMAGED),

@@ -16,6 +16,7 @@
     ├── Unavailable               for now; nothing was changed; trying again is right
     │   └── StorageFault          a medium failed; it takes no more writes until it was verified
     ├── Damaged                   stored data does not prove itself
+    ├── Locked                    a vault is encrypted, and no key at hand opens it
     └── CannotStart               the server or command refuses to run on this data folder
 
 Faces turn these into statuses and exit codes in one table each; the message says what was tried, on what, and what
@@ -123,6 +124,10 @@ class StorageFault(Unavailable):
 
 class Damaged(KeepwellError):
     """Stored data does not prove itself: a digest, hash, chain, ledger or page checksum is wrong."""
+
+
+class Locked(KeepwellError):
+    """What is stored is encrypted, and none of the keys at hand opens it."""
 
 
 class CannotStart(KeepwellError):
