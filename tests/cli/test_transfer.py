@@ -10,7 +10,7 @@ import pytest
 from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.main import main
 from keepwell.model.errors import StorageFault
-from keepwell.storage.sqlite import SqliteAccount
+from keepwell.storage.sqlite_account import SqliteAccount
 from tests.cli.command import Command
 from tests.services.samples import card, event
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 
-from keepwell.model.errors import AlreadyThere, NotThere, PreconditionFailed
+from keepwell.model.errors import AlreadyThere, Damaged, NotThere, PreconditionFailed
 from keepwell.model.names import AccountId, Home, Kind
-from keepwell.model.record import GENESIS, Op, check_link, digest_of
+from keepwell.model.record import GENESIS, Op, Record, check_link, digest_of, seal
 from keepwell.storage.contract import (
     AccountStore,
+    Carried,
     Collection,
     Entry,
+    Head,
     Index,
     Snapshot,
     SpanQuery,
@@ -56,6 +59,60 @@ def names(snapshot: Snapshot) -> list[str]:
 def done(account: AccountStore, *works: Work) -> None:
     for verdict in account.transact(works):
         assert not isinstance(verdict, BaseException), verdict
+
+
+def drop(name: str = "friends") -> Work:
+    return lambda transaction: transaction.append(Entry(Op.DROP, "test", Kind.CONTACTS, name))
+
+
+def carried(account: AccountStore, after: int = 0) -> list[Carried]:
+    with account.reading() as snapshot:
+        return list(snapshot.carried(after))
+
+
+def worded(home: Home, body: bytes) -> Index:
+    """An index that says where it was made from."""
+    return Index(component=f"{home}", span_start=len(body), span_end=len(body) + 1, search_text=body[:9].hex())
+
+
+def put_worded(name: str, body: bytes = b"body", collection: str = "friends") -> Work:
+    return put(name, body, collection, index=worded(Home.CONTACTS, body))
+
+
+def everything(account: AccountStore) -> object:
+    """All that a snapshot can tell of the account's present and past."""
+    with account.reading() as snapshot:
+        collections = snapshot.collections()
+        return (
+            (snapshot.account(), snapshot.lineage(), snapshot.head(), snapshot.ledger(), collections),
+            [list(snapshot.items_with_bodies(one.id)) for one in collections],
+            [snapshot.changes(one.id, after, 99) for one in collections for after in range(snapshot.head().sequence)],
+            [snapshot.in_span(one.id, SpanQuery()) for one in collections],
+            [snapshot.search_texts(one.id, []) for one in collections],
+            list(snapshot.carried()),
+        )
+
+
+def resealed(record: Record, **changes: object) -> Record:
+    return seal(msgspec.structs.replace(record.facts, **changes))
+
+
+LIVES = [
+    [make("gone"), put_worded("old", b"old", "gone"), put_worded("older", b"x" * 200_000, "gone"), drop("gone")],
+    [make("gone"), put_worded("new", b"old", "gone"), put_worded("bob"), put_worded("eve", b"y" * 200_000)],
+    [put_worded("bob", b"better"), remove("eve"), put_worded("eve", b"back"), put_worded("zoe"), remove("zoe")],
+    [
+        lambda transaction: transaction.append(
+            Entry(Op.SET, "test", Kind.CONTACTS, "friends", properties={"displayname": "Friends"})
+        ),
+        put_worded("same", b"better"),
+    ],
+    [lambda transaction: transaction.append(Entry(Op.OPEN, "test"))],
+]
+"""What happens to accounts that are carried over: of every operation one, bytes old, known, large, and come back."""
+
+
+FAULTS = ["field", "gap", "fork", "stranger", "bytes", "size", "no bytes", "nowhere", "body"]
 
 
 class StoreContract:
@@ -385,3 +442,162 @@ class StoreContract:
         assert isinstance(verdicts[1], ValueError)
         with account.reading() as snapshot:
             assert names(snapshot) == ["bob", "copy"]
+
+    def test_what_was_appended_is_told_with_new_bytes(self, account: AccountStore) -> None:
+        """After the commit the records are told in order; bytes that were held already are not told again."""
+        appended: list[Carried] = []
+        account.transact([put("bob", b"1"), put("eve", b"1"), put("zoe", b"2"), remove("bob")], appended)
+        assert [one.body for one in appended] == [b"1", None, b"2", None]
+        account.transact([put("bob", b"2")], appended)
+        assert appended[4].body is None
+        with account.reading() as snapshot:
+            assert [one.record for one in appended] == list(snapshot.records(1))
+
+    def test_what_a_failed_work_appended_is_not_told(self, account: AccountStore) -> None:
+        """Records that were undone are not among those that were appended, and their bytes count as new again."""
+
+        def fail_late(transaction: Transaction) -> None:
+            put("half", b"2")(transaction)
+            raise PreconditionFailed("after a record")
+
+        appended: list[Carried] = []
+        account.transact([put("bob", b"1"), fail_late, put("eve", b"2"), fail_late], appended)
+        assert [one.record.facts.name for one in appended] == ["bob", "eve"]
+        assert appended[1].body == b"2"
+
+    def test_the_journal_is_carried_with_its_bytes(self, account: AccountStore) -> None:
+        """Each put brings its bytes, once; bytes from before the start of what is carried come again."""
+        large = b"x" * 200_000
+        done(account, put("bob", b"1"), put("eve", large), put("zoe", b"1"), remove("bob"), put("eve", b"2"))
+        assert [one.body for one in carried(account)] == [None, b"1", large, None, None, b"2"]
+        assert [one.body for one in carried(account, 3)] == [b"1", None, b"2"]
+        with account.reading() as snapshot:
+            assert [one.record for one in snapshot.carried()] == list(snapshot.records())
+
+    def test_an_account_is_restored_as_it_was(self, store: Store) -> None:
+        """A restored account tells what the first told, of every collection, item, change, index and record."""
+        first = store.create(ANNA, [make()])
+        for works in LIVES:
+            done(first, *works)
+        before, records = everything(first), carried(first)
+        store.set_aside(ANNA)
+        second = store.restore(ANNA, iter(records), worded)
+        assert everything(second) == before
+        assert store.accounts() == [ANNA]
+        done(second, put("more"))
+
+    def test_an_account_is_extended_as_it_went(self, store: Store) -> None:
+        """An account that takes another's records in parts tells what the other tells, at every part."""
+        first = store.create(ANNA, [make()])
+        parts, states = [carried(first)], [everything(first)]
+        for works in LIVES:
+            sequence = len(carried(first))
+            done(first, *works)
+            parts.append(carried(first, sequence))
+            states.append(everything(first))
+        store.set_aside(ANNA)
+        second = store.create(ANNA)
+        for part, state in zip(parts, states, strict=True):
+            second.extend(part, worded)
+            assert everything(second) == state
+
+    def test_an_account_without_records_is_restored_empty(self, store: Store) -> None:
+        """From no record an account is made that has none."""
+        assert carried(store.restore(ANNA, [], worded)) == []
+
+    def test_extending_by_nothing_changes_nothing(self, account: AccountStore) -> None:
+        """No records leave the account as it is."""
+        before = everything(account)
+        account.extend([], worded)
+        assert everything(account) == before
+
+    def test_only_an_empty_place_is_restored_into(self, store: Store) -> None:
+        """An account that is there is not replaced."""
+        account = store.create(ANNA, [make()])
+        with pytest.raises(AlreadyThere):
+            store.restore(ANNA, carried(account), worded)
+        assert len(carried(account)) == 1
+
+    @pytest.mark.parametrize("into", ["restored", "extended"])
+    @pytest.mark.parametrize(
+        "fault", ["field", "gap", "fork", "stranger", "bytes", "size", "no bytes", "nowhere", "body"]
+    )
+    def test_what_does_not_prove_itself_is_not_taken(self, store: Store, into: str, fault: str) -> None:
+        """A record that is broken, out of order, of another account or without its bytes is refused with all others."""
+        first = store.create(ANNA, [make()])
+        done(first, put("bob", b"1"), put("eve", b"2"), remove("eve"))
+        records = carried(first)
+        one = records[2].record
+        records[2:] = {
+            "field": [Carried(msgspec.structs.replace(one, facts=msgspec.structs.replace(one.facts, by="me")), b"2")],
+            "gap": records[3:],
+            "fork": [Carried(resealed(one, prev=GENESIS), b"2")],
+            "stranger": [Carried(resealed(one, account=BERT), b"2")],
+            "bytes": [Carried(one, b"3")],
+            "size": [Carried(resealed(one, size=2), b"2")],
+            "no bytes": [Carried(one)],
+            "nowhere": [Carried(resealed(one, collection="nowhere"), b"2")],
+            "body": [records[2], Carried(records[3].record, b"2")],
+        }[fault]
+        store.set_aside(ANNA)
+        if into == "restored":
+            with pytest.raises(Damaged):
+                store.restore(ANNA, records, worded)
+            assert store.accounts() == []
+        else:
+            second = store.create(ANNA)
+            with pytest.raises(Damaged):
+                second.extend(records, worded)
+            assert carried(second) == []
+            second.extend(records[:2], worded)
+            assert len(carried(second)) == 2
+
+    def test_the_lineage_becomes_that_of_the_last_record(self, account: AccountStore) -> None:
+        """A history that began anew goes on anew: what is appended after it is of its lineage."""
+        with account.reading() as snapshot:
+            before = list(snapshot.records())[-1]
+        facts = before.facts
+        one = resealed(before, seq=facts.seq + 1, prev=before.hash, op=Op.SET, lineage="another")
+        account.extend([Carried(one)], worded)
+        done(account, put("bob"))
+        with account.reading() as snapshot:
+            assert snapshot.lineage() == "another"
+            assert [record.facts.lineage for record in snapshot.records(1)] == ["another", "another"]
+
+    def test_kinds_are_held_until_they_are_let_go(self, account: AccountStore) -> None:
+        """Which kinds are not whole stays known, with the reason, and moves the version."""
+        with account.reading() as snapshot:
+            assert snapshot.held() == {}
+        first = account.version()
+        account.hold({Kind.CONTACTS: "three items are lost"})
+        assert account.version() != first
+        done(account, put("bob"))
+        with account.reading() as snapshot:
+            assert snapshot.held() == {Kind.CONTACTS: "three items are lost"}
+        account.hold({})
+        with account.reading() as snapshot:
+            assert snapshot.held() == {}
+
+    def test_an_account_that_is_set_aside_is_not_there(self, store: Store) -> None:
+        """What was set aside is no account any more, and its place is free; each time it is kept under another name."""
+        store.create(BERT)
+        names = set()
+        for _ in range(3):
+            done(store.create(ANNA, [make()]), put("bob"))
+            names.add(store.set_aside(ANNA))
+            assert store.accounts() == [BERT]
+            with pytest.raises(NotThere):
+                store.account(ANNA)
+        assert len(names) == 3
+        with pytest.raises(NotThere):
+            store.set_aside(ANNA)
+
+    def test_the_heads_of_all_accounts(self, store: Store) -> None:
+        """Every account's head is read, in order, also of those that are open or empty."""
+        done(store.create(BERT, [make()]), put("bob"))
+        store.create(ANNA)
+        with store.account(BERT).reading() as snapshot:
+            assert [(one, head) for one, head in store.read_heads()] == [
+                (ANNA, Head(0, GENESIS)),
+                (BERT, snapshot.head()),
+            ]

@@ -80,7 +80,7 @@ def test_an_odd_error_does_not_lock_others_out(
     """An error between BEGIN and the works ends the transaction, so that other processes can write."""
     account = store.create(ANNA, [make()])
     with monkeypatch.context() as patch:
-        patch.setattr("keepwell.storage.sqlite.SqliteTransaction", lambda *_: 1 / 0)
+        patch.setattr("keepwell.storage.sqlite_account.SqliteTransaction", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             account.transact([put("bob")])
     other = SqliteStore(tmp_path)

@@ -1,6 +1,6 @@
 """Comparing an account's projections with a replay of its journal: collections, items, indexes, ledger.
 
-The reference is `storage.memory.replayed`; what it does not have, the indexes, is made again from the bytes.
+The reference is `memory_transaction.replayed`; what it does not have, the indexes, is made again from the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from keepwell.model.record import Op, Record
 from keepwell.services.findings import Findings
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import NO_INDEX, Collection, Index, Item, Snapshot
-from keepwell.storage.memory import replayed
+from keepwell.storage.memory_transaction import replayed
 from keepwell.storage.sqlite_audit import ProjectedRow, projected_rows
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from keepwell.storage.contract import AccountStore, Index, Snapshot
-from keepwell.storage.sqlite import SqliteAccount
+from keepwell.storage.sqlite_account import SqliteAccount
 from keepwell.storage.sqlite_files import connect
 from keepwell.storage.sqlite_snapshot import SqliteSnapshot
 

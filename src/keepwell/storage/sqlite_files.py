@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import apsw
 import apsw.sqlite_extra
 
 from keepwell.model.errors import CannotStart
+from keepwell.model.record import GENESIS
+from keepwell.storage.contract import Head
 
 FORMAT_VERSION = 1
 PAGE_OCTETS = 4096
@@ -98,6 +101,13 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
         connection.execute(f"PRAGMA {pragma}").fetchall()
     _check_format(connection, path)
     return connection
+
+
+def read_head(path: Path) -> Head:
+    """The last record of an account's file, and nothing else of it. Raises apsw errors."""
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
+        row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
 
 
 def _lay_out(connection: apsw.Connection) -> None:

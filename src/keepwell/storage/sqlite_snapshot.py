@@ -5,7 +5,7 @@ A snapshot is one read transaction on one connection. Nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -16,7 +16,8 @@ from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import GENESIS, Facts, Op, Properties, Record, digest_of
-from keepwell.storage.contract import BlobStore, Change, Collection, Head, Item, SpanQuery
+from keepwell.storage.carrying import missing
+from keepwell.storage.contract import BlobStore, Carried, Change, Collection, Head, Item, SpanQuery
 
 _ITEM = "collection_id, name, seq, uid, media_type, digest, size, created, modified, component, properties"
 _ITEM_OF_I = ", ".join(f"i.{column}" for column in _ITEM.split(", "))
@@ -27,10 +28,18 @@ _ITEM_AT = (
     " LEFT JOIN content c ON c.id = i.content_id"
     " WHERE l.home = ? AND l.name = ? AND i.name = ? AND i.digest IS NOT NULL"
 )
+_CARRIED = (
+    f"SELECT {', '.join(f'j.{column}' for column in _JOURNAL.split(', '))}, c.id, c.body"
+    " FROM journal j LEFT JOIN content c ON c.digest = j.digest WHERE j.seq > ? ORDER BY j.seq"
+)
+HELD_KEY = "held"
+"""Where `meta` has the kinds that are not whole, as JSON."""
+
 NAMES_MAX = 500
 """Names bound into one statement."""
 
 _decode_properties = msgspec.json.Decoder(dict[str, str]).decode
+_decode_held = msgspec.json.Decoder(dict[Kind, str]).decode
 
 ItemRow = tuple[int, str, int, str, str, bytes, int, str, str, str, str | None]
 
@@ -38,6 +47,11 @@ ItemRow = tuple[int, str, int, str, str, bytes, int, str, str, str, str | None]
 def parse_properties(text: str | None) -> Properties | None:
     """Properties from their column."""
     return None if text is None else _decode_properties(text)
+
+
+def render_held(reasons: Mapping[Kind, str]) -> str:
+    """Kinds that are not whole, for their place in `meta`."""
+    return msgspec.json.encode(dict(reasons)).decode()
 
 
 def item_from(row: ItemRow) -> Item:
@@ -271,6 +285,25 @@ class SqliteSnapshot:
     def sequence_at(self, moment: str) -> int:
         """The last sequence whose record's moment is not after `moment`; 0 when there is none."""
         return cast(int, self._execute("SELECT coalesce(max(seq), 0) FROM journal WHERE at <= ?", (moment,)).get)
+
+    def carried(self, after: int = 0) -> Iterator[Carried]:
+        """The journal after sequence `after`, each put with its bytes unless one before it here had them."""
+        brought: set[Digest] = set()
+        for row in self._execute(_CARRIED, (after,)):
+            record = _record_from(self._account, row[:-2])
+            digest = record.facts.digest
+            if digest is None or digest in brought:
+                yield Carried(record)
+                continue
+            brought.add(digest)
+            if row[-2] is None:
+                raise missing(record)
+            yield Carried(record, self._proven(digest, cast("bytes | None", row[-1])))
+
+    def held(self) -> Mapping[Kind, str]:
+        """Kinds that are not whole at the moment, and why."""
+        text = self._execute("SELECT value FROM meta WHERE key = ?", (HELD_KEY,)).get
+        return {} if text is None else _decode_held(cast(str, text))
 
     def content(self, digest: Digest) -> bytes | None:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""

@@ -9,6 +9,7 @@ together with the values in memory. The connection's transaction itself is the c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -20,13 +21,16 @@ from keepwell.model.errors import AlreadyThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import Facts, Op, Properties, Record, seal
+from keepwell.storage.carrying import check_carried, unfit
 from keepwell.storage.contract import (
     NO_INDEX,
     BlobStore,
+    Carried,
     Collection,
     Entry,
     Head,
     Index,
+    Indexer,
     Verdict,
     Work,
 )
@@ -80,7 +84,9 @@ class SqliteTransaction(SqliteSnapshot):
         self._held = _Held(super().head(), super().ledger(), {}, set(), set())
         self._held.collections = {(HOME_OF[one.kind], one.name): one for one in super().collections()}
         self._before: _Held | None = None
-        self.appended = False
+        self._appended_before = 0
+        self.appended: list[Carried] = []
+        """What the works appended, with the bytes that were not held before."""
 
     def lineage(self) -> Lineage:
         """The id of this unbroken history."""
@@ -126,6 +132,7 @@ class SqliteTransaction(SqliteSnapshot):
             self._execute("RELEASE work")
             self._held = self._before
             self._before = None
+            del self.appended[self._appended_before :]
 
     def flush(self) -> None:
         """Write what was held in memory; the last thing before COMMIT."""
@@ -148,14 +155,39 @@ class SqliteTransaction(SqliteSnapshot):
         if self._before is None:
             self._execute("SAVEPOINT work")
             self._before = self._held.copy()
+            self._appended_before = len(self.appended)
         record = self._seal(entry)
-        content_id = None
+        content_id, is_new = None, False
         if entry.op is Op.PUT:
-            content_id = self._keep_content(entry, body)
+            content_id, is_new = self._keep_content(entry.digest, body)
         self._write_journal(record)
         self.project(record, content_id, index)
-        self.appended = True
+        self.appended.append(Carried(record, body if is_new else None))
         return record
+
+    def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
+        """Take records that another copy sealed, and bring every projection and the lineage to them. Raises Damaged."""
+        before = next(self.records(self._held.head.sequence - 1), None)
+        for one in carried:
+            self._take(one, before, indexer)
+            before = one.record
+        self._execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (self._lineage,))
+
+    def _take(self, carried: Carried, before: Record | None, indexer: Indexer) -> None:
+        check_carried(self._account, before, carried)
+        record, content_id, index = carried.record, None, NO_INDEX
+        facts = record.facts
+        try:
+            if facts.op is Op.PUT and facts.digest is not None and facts.kind is not None:
+                content_id, _is_new = self._keep_content(facts.digest, carried.body)
+                body = carried.body if carried.body is not None else self.content(facts.digest)
+                index = indexer(HOME_OF[facts.kind], body or b"")
+            self._write_journal(record)
+            self.project(record, content_id, index)
+        except (ValueError, AlreadyThere) as error:
+            raise unfit(record, error) from error
+        self._held.head = Head(facts.seq, record.hash)
+        self._lineage = facts.lineage
 
     def _seal(self, entry: Entry) -> Record:
         head = self._held.head
@@ -181,22 +213,23 @@ class SqliteTransaction(SqliteSnapshot):
         self._held.head = Head(record.facts.seq, record.hash)
         return record
 
-    def _keep_content(self, entry: Entry, body: bytes | None) -> int:
-        if entry.digest is None:
+    def _keep_content(self, hexadecimal: Digest | None, body: bytes | None) -> tuple[int, bool]:
+        """The content's id, and whether its bytes were not held before."""
+        if hexadecimal is None:
             raise ValueError("a put needs a digest")
-        digest = bytes.fromhex(entry.digest)
+        digest = bytes.fromhex(hexadecimal)
         known = self._execute("SELECT id FROM content WHERE digest = ?", (digest,)).get
         if known is not None:
             if body is not None and len(body) >= BLOB_OCTETS_MIN:
                 self._blobs.put(body)  # heals a blob that was lost since: this "yes" is about bytes that are there
-            return cast(int, known)
+            return cast(int, known), False
         if body is None:
-            raise ValueError(f"a put of {entry.digest} needs its bytes: they are not held")
+            raise ValueError(f"a put of {hexadecimal} needs its bytes: they are not held")
         if len(body) >= BLOB_OCTETS_MIN:
             self._blobs.put(body)
             body = None
         self._execute(_INSERT_CONTENT, (digest, body))
-        return self._connection.last_insert_rowid()
+        return self._connection.last_insert_rowid(), True
 
     def _write_journal(self, record: Record) -> None:
         facts = record.facts

@@ -1,0 +1,32 @@
+"""What must be true of a record that another copy carries before it is taken: the same for every engine."""
+
+from __future__ import annotations
+
+from keepwell.model.errors import Damaged
+from keepwell.model.names import AccountId
+from keepwell.model.record import Op, Record, check_link, digest_of
+from keepwell.storage.contract import Carried
+
+
+def check_carried(account: AccountId, before: Record | None, carried: Carried) -> None:
+    """Raise Damaged unless the record is the account's, follows `before`, and its bytes are those it names."""
+    facts = carried.record.facts
+    if facts.account != account:
+        raise Damaged(f"record {facts.seq} is of {facts.account}, not of {account}")
+    check_link(before, carried.record)
+    if facts.op is Op.PUT and (facts.kind is None or facts.digest is None or facts.size is None):
+        raise Damaged(f"record {facts.seq} of {account} puts an item without kind, digest or size")
+    body = carried.body
+    if body is not None and (facts.op is not Op.PUT or len(body) != facts.size or digest_of(body) != facts.digest):
+        raise Damaged(f"record {facts.seq} of {account}: the bytes that came with it are not those that it names")
+
+
+def missing(record: Record) -> Damaged:
+    """The error for a put whose bytes are nowhere."""
+    facts = record.facts
+    return Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")
+
+
+def unfit(record: Record, error: Exception) -> Damaged:
+    """The error for a record that proves itself and yet changes what is not there."""
+    return Damaged(f"record {record.facts.seq} of {record.facts.account} does not fit what is before it: {error}")

@@ -1,0 +1,252 @@
+"""One account's SQLite file: its connections, and what happens to them when the medium fails.
+
+Connections of an account: one for writing, used under a lock, and a few for reading, taken from a pool, so that
+readers never wait for a writer (WAL) nor for each other.
+
+When SQLite reports an I/O error or damage, the account takes no more writes on those connections: they are closed,
+callers get StorageFault, and the next use opens the file anew and proves the tail of its journal before it serves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import apsw
+
+from keepwell.ground.clock import Clock
+from keepwell.model.errors import StorageFault, Unavailable
+from keepwell.model.names import AccountId, Home, Kind
+from keepwell.model.record import check_link
+from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapshot, Verdict, Work
+from keepwell.storage.sqlite_check import check_file
+from keepwell.storage.sqlite_files import connect
+from keepwell.storage.sqlite_rebuild import rebuild_projections
+from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
+from keepwell.storage.sqlite_transaction import SqliteTransaction
+
+IDLE_READERS_MAX = 2
+"""Reading connections of an account that stay open between requests."""
+
+TAIL_RECORDS = 64
+"""Records at the end of a journal that are proven when its file is opened."""
+
+
+class _Reading:
+    """A read transaction on a pooled connection. A class, not a generator: this is on the path of every request."""
+
+    __slots__ = ("_account", "_connection")
+
+    def __init__(self, account: SqliteAccount) -> None:
+        self._account = account
+
+    def __enter__(self) -> Snapshot:
+        self._connection = self._account._borrow()
+        try:
+            self._connection.execute("BEGIN")
+        except BaseException as error:
+            self._account._return(self._connection, error)
+            raise
+        return SqliteSnapshot(self._connection, self._account.account, self._account._blobs)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._account._return(self._connection, error)
+
+
+class SqliteAccount:
+    """One account's file. Invariant: at most one write transaction at a time in this process."""
+
+    def __init__(self, path: Path, account: AccountId, blobs: BlobStore, clock: Clock) -> None:
+        """For the file at `path`, which is opened when first used."""
+        self.account = account
+        self._path = path
+        self._blobs = blobs
+        self._clock = clock
+        self._write_lock = threading.Lock()
+        self._writer: apsw.Connection | None = None
+        self._watch_lock = threading.Lock()
+        self._watcher: apsw.Connection | None = None
+        self._idle: list[apsw.Connection] = []
+        self._proven = False
+        self._closed = False
+
+    def reading(self) -> _Reading:
+        """A snapshot; may be taken on any thread, many at once."""
+        return _Reading(self)
+
+    def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
+        """One item and its bytes: one statement, a snapshot of its own. Raises Damaged, StorageFault."""
+        connection = self._borrow()
+        try:
+            found = SqliteSnapshot(connection, self.account, self._blobs).item_at(home, collection, name)
+        except BaseException as error:
+            self._return(connection, error)
+            raise
+        self._return(connection, None)
+        return found
+
+    def version(self) -> int:
+        """A number that is another one after every commit, by whatever process; a few microseconds."""
+        with self._watch_lock:
+            try:
+                if self._watcher is None:
+                    # `data_version` moves when another connection commits: this one never writes.
+                    self._watcher = connect(self._path)
+                return cast(int, self._watcher.execute("PRAGMA data_version").get)
+            except apsw.Error as error:
+                self._drop_watcher()
+                raise storage_fault(self.account, "look for changes", error) from error
+
+    def transact(self, works: Sequence[Work], appended: list[Carried] | None = None) -> list[Verdict]:
+        """Run the works in order in one transaction; one commit, one sync. Raises StorageFault, Unavailable."""
+        with self._writing("write") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            transaction = SqliteTransaction(connection, self.account, self._blobs, self._clock)
+            verdicts = [transaction.run(work) for work in works]
+            if transaction.appended:
+                transaction.flush()
+                connection.execute("COMMIT")
+            else:
+                connection.execute("ROLLBACK")
+        if appended is not None:
+            appended += transaction.appended
+        return verdicts
+
+    def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
+        """Append records of another copy, sealed as they are, in one transaction. Raises Damaged, StorageFault."""
+        with self._writing("extend") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            transaction = SqliteTransaction(connection, self.account, self._blobs, self._clock)
+            transaction.extend(carried, indexer)
+            transaction.flush()
+            connection.execute("COMMIT")
+
+    def hold(self, reasons: Mapping[Kind, str]) -> None:
+        """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""
+        with self._writing("write") as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (HELD_KEY, render_held(reasons)))
+
+    def rebuild(self, indexer: Indexer) -> None:
+        """Make every projection anew from the journal and the content, in one transaction."""
+        with self._writing("rebuild") as connection:
+            rebuild_projections(connection, self.account, self._blobs, indexer)
+
+    def check_medium(self) -> list[str]:
+        """What is wrong with the file itself: a sentence for each bad page and each broken structure."""
+        with self._write_lock:
+            self._abandon_writer()
+            return check_file(self._path)
+
+    def close(self) -> None:
+        """Close what is idle now and the rest when it is given back."""
+        self._closed = True
+        with self._write_lock:
+            self._abandon_writer()
+        with self._watch_lock:
+            self._drop_watcher()
+        self._drop_idle()
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[apsw.Connection]:
+        """The connection for writing. After an error it is not used again: its transaction may be open, and would
+        lock every other process out.
+        """
+        with self._write_lock:
+            try:
+                if self._writer is None:
+                    self._writer = self._connect()
+                yield self._writer
+            except apsw.BusyError as error:
+                self._abandon_writer()
+                raise Unavailable(f"{self.account} is being written by another process") from error
+            except (apsw.Error, OSError) as error:
+                self._abandon_everything()
+                raise storage_fault(self.account, doing, error) from error
+            except BaseException:
+                self._abandon_writer()
+                raise
+
+    def _abandon_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close(True)
+            self._writer = None
+
+    def _abandon_everything(self) -> None:
+        """After a fault of the medium: no connection that saw it is used again, and the tail is proven anew."""
+        self._abandon_writer()
+        self._drop_idle()
+        self._proven = False
+
+    def _drop_watcher(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close(True)
+            self._watcher = None
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close(True)
+
+    def _borrow(self) -> apsw.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self._connect()
+        except apsw.Error as error:
+            raise storage_fault(self.account, "open", error) from error
+
+    def _connect(self) -> apsw.Connection:
+        """A connection to a file whose tail was proven. Raises Damaged and apsw errors."""
+        connection = connect(self._path)
+        try:
+            self._prove_tail(connection)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
+
+    def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:
+        """Take a reading connection back; raises StorageFault when reading ended with an error of SQLite.
+
+        Only one that certainly has no transaction any more is used again. After an error a cursor may be alive in
+        the traceback, and its snapshot with it: the next reader would not see what was acknowledged since.
+        """
+        if error is None and connection.in_transaction:
+            connection.execute("ROLLBACK")
+        idle = error is None and connection.txn_state() == apsw.SQLITE_TXN_NONE
+        if idle and not self._closed and len(self._idle) < IDLE_READERS_MAX:
+            self._idle.append(connection)
+        else:
+            connection.close(True)
+        if isinstance(error, apsw.Error):
+            self._drop_idle()
+            self._proven = False
+            raise storage_fault(self.account, "read", error) from error
+
+    def _prove_tail(self, connection: apsw.Connection) -> None:
+        """Check the chain of the last records once: after a crash the tail is what can be wrong."""
+        if self._proven:
+            return
+        snapshot = SqliteSnapshot(connection, self.account, self._blobs)
+        before = None
+        start = max(0, snapshot.head().sequence - TAIL_RECORDS)
+        for record in snapshot.records(start):
+            if before is not None or start == 0:
+                check_link(before, record)
+            before = record
+        self._proven = True
+
+
+def storage_fault(account: AccountId, doing: str, error: Exception) -> StorageFault:
+    """The error for what SQLite or the file system could not do with an account."""
+    return StorageFault(
+        f"the medium of {account} failed while trying to {doing}: {error}",
+        hint="Nothing more is acknowledged there until the file was opened anew and proven. Run: keepwell check",
+    )

@@ -1,0 +1,80 @@
+"""Where an account's files appear and vanish: `accounts/ab/a_….db` with `-wal` and `-shm`, and `set-aside/`.
+
+A file appears whole: it was built and synced under a temporary name, then it is linked to its own, which refuses to
+replace another, then the folder is synced. What a file that is gone has left behind (SQLite would take an old `-wal`
+for that of the new file) is set aside before.
+
+Setting aside, and what a crash leaves behind at each step:
+
+1. make the folder `set-aside/a_…-DAY-WORD`: an empty folder, the account untouched;
+2. give each file a second name in it, sync the folder: the account untouched;
+3. take the first name from the `.db`: the account is not there, a `-wal` may be, which the next step or the next
+   file of the account takes away; the folder has everything;
+4. take it from `-wal` and `-shm`, sync.
+
+Both happen under a lock on the folder of the account, so that of two processes that restore one account one is told
+no, and neither takes the other's `-wal` away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keepwell.ground.durable import make_folder, sync_folder
+from keepwell.model.errors import BadRequest
+from keepwell.model.names import AccountId, parse_account_id
+
+_SUFFIXES = ("", "-wal", "-shm")
+"""The one without which the others mean nothing comes first."""
+
+
+def account_of(path: Path) -> AccountId | None:
+    """Whose file this is by its name; None when it is nobody's."""
+    try:
+        return parse_account_id(path.stem)
+    except BadRequest:
+        return None
+
+
+def appear(temporary: Path, path: Path, aside: Path) -> None:
+    """Give the finished file its name; leftovers go to `aside`. Raises FileExistsError, OSError."""
+    with _locked(path.parent):
+        if path.exists():
+            raise FileExistsError(path)
+        _move(path, aside)
+        path.hardlink_to(temporary)
+        sync_folder(path.parent)
+
+
+def vanish(path: Path, aside: Path) -> None:
+    """Take the file out of use, and what SQLite keeps beside it; all of it is kept in `aside`. Raises OSError."""
+    with _locked(path.parent):
+        _move(path, aside)
+
+
+def _move(path: Path, aside: Path) -> None:
+    there = [file for suffix in _SUFFIXES if (file := path.with_name(path.name + suffix)).exists()]
+    if not there:
+        return
+    make_folder(aside)
+    for file in there:
+        (aside / file.name).hardlink_to(file)
+    sync_folder(aside)
+    for file in there:
+        file.unlink()
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While this process alone makes files in the folder appear and vanish; SQLite's own locks are on the files."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
