@@ -14,9 +14,11 @@
     │   ├── TooManyResults        a query whose answer is over the limit
     │   └── BadRequest            anything else that the caller can mend
     ├── Unavailable               for now; nothing was changed; trying again is right
-    │   └── StorageFault          a medium failed; it takes no more writes until it was verified
+    │   ├── StorageFault          a medium failed; it takes no more writes until it was verified
+    │   └── Fenced                another server writes into the vault now
     ├── Damaged                   stored data does not prove itself
     ├── Locked                    a vault is encrypted, and no key at hand opens it
+    │   └── Forked                two copies of one journal went different ways
     └── CannotStart               the server or command refuses to run on this data folder
 
 Faces turn these into statuses and exit codes in one table each; the message says what was tried, on what, and what
@@ -122,12 +124,27 @@ class StorageFault(Unavailable):
     """A medium failed. What was not acknowledged may or may not be there; nothing more is acknowledged on it."""
 
 
+class Fenced(Unavailable):
+    """Another server, `holder` (host and data folder), has taken over the vault; this one must not write there."""
+
+    def __init__(self, vault: str, holder: str) -> None:
+        """Keep whose the vault is now."""
+        super().__init__(
+            f"vault {vault} was taken over by another server ({holder})",
+            hint="Only one server may write into a vault. Stop one of the two, then start the other again.",
+        )
+        self.vault = vault
+        self.holder = holder
+
+
 class Damaged(KeepwellError):
     """Stored data does not prove itself: a digest, hash, chain, ledger or page checksum is wrong."""
 
 
 class Locked(KeepwellError):
     """What is stored is encrypted, and none of the keys at hand opens it."""
+class Forked(Damaged):
+    """Two copies of one account's journal have different records under one number."""
 
 
 class CannotStart(KeepwellError):

@@ -82,10 +82,17 @@ def digest_of(body: bytes) -> Digest:
 
 def check_link(before: Record | None, record: Record) -> None:
     """Raise Damaged unless `record` proves itself and follows `before` (None: it is the first)."""
+    if before is None:
+        check_follows(0, GENESIS, record)
+    else:
+        check_follows(before.facts.seq, before.hash, record)
+
+
+def check_follows(sequence: int, hashed: str, record: Record) -> None:
+    """Raise Damaged unless `record` proves itself and follows the record with this sequence and hash."""
     facts = record.facts
     where = f"record {facts.seq} of {facts.account}"
     if hashlib.sha256(canonical(facts)).hexdigest() != record.hash:
         raise Damaged(f"{where}: its hash does not match its fields")
-    expected = (GENESIS, 0) if before is None else (before.hash, before.facts.seq)
-    if facts.prev != expected[0] or facts.seq != expected[1] + 1:
-        raise Damaged(f"{where}: it does not follow record {expected[1]}")
+    if facts.prev != hashed or facts.seq != sequence + 1:
+        raise Damaged(f"{where}: it does not follow record {sequence}")

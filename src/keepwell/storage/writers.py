@@ -5,7 +5,10 @@ different accounts overlap. A thread takes everything that waits for the account
 `AccountStore.transact`, and settles all tickets at once. While it syncs, the next batch gathers; thus batches form
 by themselves under load and a lone writer waits for nobody.
 
-Order for one account: the order of `submit`. A ticket is settled after the sync, never before.
+Where other copies confirm writes, a batch goes on to them after its commit, and its tickets are settled when they have
+it: store first, then the vaults, then "yes". Meanwhile the thread commits the next batch.
+
+Order for one account: the order of `submit`. A ticket is settled after the syncs, never before.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 from zlib import crc32
 
 from keepwell.model.errors import Damaged, NotThere, StorageFault, Unavailable
 from keepwell.model.names import AccountId
-from keepwell.storage.contract import Store, Transaction, Verdict
+from keepwell.storage.contract import Carried, Store, Transaction, Verdict
 
 Outcome = TypeVar("Outcome")
 
@@ -30,6 +34,32 @@ BATCH_MAX = 64
 
 WAITING_MAX = 4096
 """Works that may wait in one thread; beyond it callers are told to come back later."""
+
+
+class Confirms(Protocol):
+    """Other copies that must have a write before it is acknowledged."""
+
+    def require(self) -> None:
+        """Raise Unavailable when no write may begin now, because it could not be confirmed."""
+        ...
+
+    def confirm(self, account: AccountId, carried: list[Carried], done: Callable[[BaseException | None], None]) -> None:
+        """Bring what was committed to the other copies, in the order of calls; never blocks, never raises.
+
+        `done` is called once, on any thread: with None when all have it, else with what is to be told.
+        """
+        ...
+
+
+class Unconfirmed:
+    """There are no other copies: a commit is all there is to wait for."""
+
+    def require(self) -> None:
+        """Nothing stands against a write."""
+
+    def confirm(self, account: AccountId, carried: list[Carried], done: Callable[[BaseException | None], None]) -> None:
+        """Done at once."""
+        done(None)
 
 
 class Ticket(Generic[Outcome]):
@@ -85,9 +115,9 @@ class Ticket(Generic[Outcome]):
 class Writers:
     """The writer threads of this process."""
 
-    def __init__(self, store: Store, *, threads: int = 2) -> None:
-        """Start `threads` writer threads over `store`."""
-        self._lanes = [_Lane(store, number) for number in range(threads)]
+    def __init__(self, store: Store, confirms: Confirms | None = None, *, threads: int = 2) -> None:
+        """Start `threads` writer threads over `store`; what they commit goes on to `confirms`."""
+        self._lanes = [_Lane(store, confirms or Unconfirmed(), number) for number in range(threads)]
 
     def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
         """Queue `work` for `account`; never blocks. Raises Unavailable when too many wait."""
@@ -104,8 +134,9 @@ class Writers:
 class _Lane:
     """One writer thread. What waits for it comes through a queue; only the thread itself sorts it by account."""
 
-    def __init__(self, store: Store, number: int) -> None:
+    def __init__(self, store: Store, confirms: Confirms, number: int) -> None:
         self._store = store
+        self._confirms = confirms
         self._queue: SimpleQueue[tuple[AccountId, Ticket[object]] | None] = SimpleQueue()
         self._waiting: OrderedDict[AccountId, list[Ticket[object]]] = OrderedDict()
         self._sorted = 0
@@ -129,8 +160,7 @@ class _Lane:
         while going_on or self._waiting:
             going_on = self._gather(block=going_on and not self._waiting) and going_on
             if self._waiting:
-                account, tickets = self._take()
-                _settle_all(tickets, self._verdicts(account, tickets))
+                self._write(*self._take())
         self._turn_away_late_comers()
 
     def _turn_away_late_comers(self) -> None:
@@ -163,10 +193,17 @@ class _Lane:
         self._sorted -= len(batch)
         return account, batch
 
-    def _verdicts(self, account: AccountId, tickets: list[Ticket[object]]) -> list[Verdict]:
+    def _write(self, account: AccountId, tickets: list[Ticket[object]]) -> None:
+        """Commit the batch, then have it confirmed; an empty one too, so that no "yes" overtakes another."""
+        carried: list[Carried] = []
+        verdicts = self._verdicts(account, tickets, carried)
+        self._confirms.confirm(account, carried, partial(_settle_confirmed, tickets, verdicts))
+
+    def _verdicts(self, account: AccountId, tickets: list[Ticket[object]], carried: list[Carried]) -> list[Verdict]:
         """Never raises: a lane that ended would leave every later write waiting for ever."""
         try:
-            return self._store.account(account).transact([ticket._work for ticket in tickets])
+            self._confirms.require()
+            return self._store.account(account).transact([ticket._work for ticket in tickets], carried)
         except NotThere as error:
             # Whoever writes was sent here by the directory, so the account should be there.
             fault: BaseException = Damaged(f"{error.message}, though it has a login", hint="Run: keepwell check")
@@ -175,6 +212,13 @@ class _Lane:
         except BaseException as error:
             fault = StorageFault(f"writing to {account} was broken off: {error!r}")
         return [fault] * len(tickets)
+
+
+def _settle_confirmed(tickets: list[Ticket[object]], verdicts: list[Verdict], fault: BaseException | None) -> None:
+    """Settle a batch; with a fault of another copy nothing in it is a "yes"."""
+    if fault is not None:
+        verdicts = [one if isinstance(one, BaseException) else fault for one in verdicts]
+    _settle_all(tickets, verdicts)
 
 
 def _settle_all(tickets: list[Ticket[object]], verdicts: list[Verdict]) -> None:

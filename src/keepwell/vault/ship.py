@@ -1,0 +1,173 @@
+"""Shipping: bringing a vault up to what the store has, account by account.
+
+`plan_ship` decides, purely, from the heads of both sides. `ship` reads the store's records behind the vault's head in
+one snapshot, each proven as it is read, and puts them into packs; what does not prove itself is never shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from keepwell.model.errors import Damaged, Forked, KeepwellError
+from keepwell.model.names import AccountId
+from keepwell.model.record import Record, check_follows
+from keepwell.storage.contract import Carried, Head, Snapshot, Store
+from keepwell.vault.catalogue import NOTHING
+from keepwell.vault.lines import render_line
+from keepwell.vault.pack import SHIP_LEVEL, Run, note_of
+from keepwell.vault.vault import Vault
+
+INLINE_OCTETS_MAX: Final = 128 * 1024
+"""From this size on, an item's bytes are a blob of the vault, as they are in the store."""
+
+PACK_OCTETS: Final = 32 * 1024 * 1024
+"""Unpacked lines after which a pack is closed: what is held in memory while shipping."""
+
+
+class Relation(StrEnum):
+    """How the store's journal of an account stands to the vault's."""
+
+    EQUAL = "equal"
+    STORE_AHEAD = "store ahead"
+    STORE_BEHIND = "store behind"
+    UNLIKE = "unlike"
+    """The same sequence with another hash: a fork."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both heads of one account; sequence 0 where it is not at all."""
+
+    account: AccountId
+    store: Head
+    vault: Head
+
+    @property
+    def relation(self) -> Relation:
+        """By sequence; whether the longer one really continues the shorter is proven when records are read."""
+        if self.store == self.vault:
+            return Relation.EQUAL
+        if self.store.sequence == self.vault.sequence:
+            return Relation.UNLIKE
+        return Relation.STORE_AHEAD if self.store.sequence > self.vault.sequence else Relation.STORE_BEHIND
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What came of shipping: records and accounts that are in the vault now, and what could not be shipped."""
+
+    records: int = 0
+    accounts: int = 0
+    failures: Mapping[AccountId, KeepwellError] = field(default_factory=dict)
+
+
+def plan_ship(store: Mapping[AccountId, Head], vault: Mapping[AccountId, Head]) -> list[Comparison]:
+    """Every account whose heads differ, in order; pure."""
+    accounts = sorted(store.keys() | vault.keys())
+    compared = (Comparison(one, store.get(one, NOTHING), vault.get(one, NOTHING)) for one in accounts)
+    return [one for one in compared if one.relation is not Relation.EQUAL]
+
+
+def ship(
+    vault: Vault, store: Store, accounts: Iterable[AccountId], progress: Callable[[AccountId], None] = lambda _one: None
+) -> Shipped:
+    """Put what the store has of these accounts and the vault's packs have not into packs; durable on return.
+
+    An account that cannot be shipped does not hold up the others; why is in the answer. Raises Fenced, and StorageFault
+    of the vault's medium.
+    """
+    shipment = _Shipment(vault)
+    failures: dict[AccountId, KeepwellError] = {}
+    for account in accounts:
+        try:
+            with store.account(account).reading() as snapshot:
+                run = run_of(snapshot, vault.packed_head(account), vault.put_blob)
+        except Damaged as error:
+            failures[account] = error
+            continue
+        if run is not None:
+            shipment.add(run)
+        progress(account)
+    shipment.finish()
+    return Shipped(shipment.records, shipment.accounts, failures)
+
+
+def run_of(snapshot: Snapshot, after: Head, put_blob: Callable[[bytes], str]) -> Run | None:
+    """The records of a snapshot behind `after`, as a run; None when there are none.
+
+    Raises Forked when `after` is not in the snapshot's journal, Damaged when a record or its bytes are not proven.
+    """
+    head = snapshot.head()
+    if head == after:
+        return None
+    if head.sequence <= after.sequence:
+        raise Forked(
+            f"{snapshot.account()} ends with record {head.sequence} here, and with record {after.sequence} in the vault"
+        )
+    lines: list[bytes] = []
+    blobs: list[str] = []
+    first: Record | None = None
+    before: Record | None = None
+    for carried in snapshot.carried(after.sequence):
+        require_follows(after, before, carried.record)
+        lines.append(line_of(carried, put_blob, blobs))
+        first, before = first or carried.record, carried.record
+    if first is None or before is None or before.hash != head.hash:
+        raise Damaged(f"the journal of {snapshot.account()} does not lead to its head, record {head.sequence}")
+    return Run(
+        account=snapshot.account(),
+        lineage=before.facts.lineage,
+        first=first.facts.seq,
+        last=head.sequence,
+        prev=first.facts.prev,
+        head=head.hash,
+        since=first.facts.at,
+        until=before.facts.at,
+        lines=b"".join(lines),
+        ledger=note_of(snapshot.ledger()),
+        blobs=tuple(dict.fromkeys(blobs)),
+    )
+
+
+def line_of(carried: Carried, put_blob: Callable[[bytes], str], blobs: list[str]) -> bytes:
+    """A record's line; large bytes go to the vault first, and their object's name is added to `blobs`."""
+    if carried.body is None or len(carried.body) < INLINE_OCTETS_MAX:
+        return render_line(carried)
+    blobs.append(put_blob(carried.body))
+    return render_line(carried, blobs[-1])
+
+
+def require_follows(after: Head, before: Record | None, record: Record) -> None:
+    """Raise Damaged unless `record` proves itself and follows `before`, or else `after`; Forked if that is another."""
+    facts = record.facts
+    if before is None and after.sequence and facts.seq == after.sequence + 1 and facts.prev != after.hash:
+        raise Forked(f"record {after.sequence} of {facts.account} in the vault is not the one that is here")
+    end = after if before is None else Head(before.facts.seq, before.hash)
+    check_follows(end.sequence, end.hash, record)
+
+
+class _Shipment:
+    """Runs on their way into packs."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._runs: list[Run] = []
+        self._octets = 0
+        self.records = 0
+        self.accounts = 0
+
+    def add(self, run: Run) -> None:
+        self._runs.append(run)
+        self._octets += len(run.lines)
+        self.records += run.last - run.first + 1
+        self.accounts += 1
+        if self._octets >= PACK_OCTETS:
+            self.finish()
+
+    def finish(self) -> None:
+        if self._runs:
+            self._vault.put_pack(self._runs, level=SHIP_LEVEL)
+        self._runs, self._octets = [], 0

@@ -1,0 +1,65 @@
+"""Tails: how a folder confirms records with one append and one sync (docs/VAULT_FORMAT.md).
+
+States of a record on its way: *appended, not synced* (a crash may leave all, a part or nothing of the line; it was not
+acknowledged) → *synced* (confirmed; found again by `parse_tail_object`) → *packed* (it was shipped in a pack) → the
+tail is removed. Whoever writes a tail never reads it; a tail whose sync failed takes nothing more.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+
+from keepwell.model.errors import Damaged
+from keepwell.model.names import AccountId
+from keepwell.vault.lines import Line, parse_tail
+from keepwell.vault.medium import Log
+from keepwell.vault.sealing import Seal
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    """A line of a tail in an encrypted vault: which heads it leads to, and the sealed lines."""
+
+    heads: dict[AccountId, tuple[int, str]]
+    age: str
+
+
+class Tail:
+    """The tail that this process writes."""
+
+    def __init__(self, name: str, log: Log, seal: Seal) -> None:
+        """Over a new log."""
+        self.name = name
+        self._log = log
+        self._seal = seal
+
+    def append(self, lines: bytes, heads: dict[AccountId, tuple[int, str]]) -> None:
+        """Add rendered lines; on return they are synced. Raises StorageFault, from then on always."""
+        if self._seal.sealed:
+            sealed = base64.b64encode(self._seal.seal(lines)).decode("ascii")
+            lines = msgspec.json.encode(_Envelope(heads, sealed)) + b"\n"
+        self._log.append(lines)
+
+    def size(self) -> int:
+        """Bytes in it."""
+        return self._log.size()
+
+    def close(self) -> None:
+        """Let go of it; what is in it stays."""
+        self._log.close()
+
+
+def parse_tail_object(stored: bytes, seal: Seal) -> list[Line]:
+    """The confirmed records of a tail, each proven, up to the first line that is not whole. Raises Locked."""
+    if not seal.sealed:
+        return parse_tail(stored)
+    lines: list[Line] = []
+    for text in stored[: stored.rfind(b"\n") + 1].splitlines():
+        try:
+            envelope = msgspec.json.decode(text, type=_Envelope)
+            lines += parse_tail(seal.unseal(base64.b64decode(envelope.age, validate=True)))
+        except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, Damaged):
+            break
+    return lines

@@ -1,0 +1,313 @@
+"""One vault, opened: what lies in it, and how records come into it and out of it.
+
+Opened for reading (`open_vault`) nothing is written. To write, a server claims an epoch (`claim`): it takes the next
+number by a create-only write, and then reads what is there. Every write is followed by a look for a higher number; when
+there is one, another server has taken over, `Fenced` is raised and nothing of this write may be acknowledged. The
+other server claimed first and read after, so whatever was acknowledged before lies open to it.
+
+Order of one shipment, and what a crash leaves at each step (each state is whole; later ones only add):
+
+1. blobs: objects that no record names yet; the next shipment finds them there;
+2. the pack: its records are in the vault, not listed in a manifest yet;
+3. a look at the epochs;
+4. later, by the keeper: a manifest that lists the pack.
+
+All methods may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from keepwell.ground.clock import Clock, render_moment
+from keepwell.model.errors import AlreadyThere, CannotStart, Damaged, Fenced, KeepwellError, NotThere
+from keepwell.model.names import AccountId
+from keepwell.model.record import digest_of
+from keepwell.storage.contract import Head
+from keepwell.vault.catalogue import Catalogue, FrameRef, Pack
+from keepwell.vault.documents import (
+    AccountNote,
+    EpochDocument,
+    Manifest,
+    VaultDocument,
+    parse_epoch_document,
+    parse_manifest,
+    parse_vault_document,
+    render_document,
+    render_manifest,
+)
+from keepwell.vault.layout import (
+    EPOCHS,
+    MANIFESTS,
+    PACKS,
+    TAILS,
+    VAULT_DOCUMENT,
+    blob_name,
+    epoch_name,
+    epoch_of,
+    manifest_name,
+    manifest_number,
+    pack_name,
+    proves_itself,
+    sealed_blob_name,
+)
+from keepwell.vault.lines import Line
+from keepwell.vault.medium import Medium, ObjectInfo
+from keepwell.vault.objects import create_or_same
+from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
+from keepwell.vault.sealing import Seal
+from keepwell.vault.tail import parse_tail_object
+
+INDEX_OCTETS_GUESS: Final = 64 * 1024
+"""Read from a pack's end at first; an index of more than some hundred accounts needs a second look."""
+
+SealFor = Callable[[VaultDocument], Seal]
+"""Chooses how a vault with this document is sealed."""
+
+
+class Vault:
+    """One opened vault. Invariant: the catalogue never says of a record that it is here before its sync returned."""
+
+    def __init__(self, name: str, medium: Medium, document: VaultDocument, seal: Seal, clock: Clock) -> None:
+        """Over a medium whose `vault.json` says `document`; what is there is read by `look`."""
+        self.name = name
+        self.medium = medium
+        self.document = document
+        self.seal = seal
+        self.epoch = 0
+        self.problems: list[KeepwellError] = []
+        """What could not be read when looking."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._catalogue = Catalogue()
+        self._tails: list[str] = []
+        self._manifest: Manifest | None = None
+
+    def look(self) -> None:
+        """Read what is there: packs' indexes, tails, the newest manifest. Raises StorageFault, Locked."""
+        catalogue, tails, problems = Catalogue(), [], list[KeepwellError]()
+        for info in self.medium.list(PACKS):
+            try:
+                catalogue.add_pack(Pack(info.name, info.size, self._index_of(info)))
+            except (Damaged, NotThere) as error:
+                problems.append(error)
+        for info in self.medium.list(TAILS):
+            tails.append(info.name)
+            catalogue.add_tail(parse_tail_object(self.medium.read(info.name), self.seal))
+        manifest = self._newest_manifest(problems)
+        with self._lock:
+            self._catalogue, self._tails, self._manifest, self.problems = catalogue, tails, manifest, problems
+
+    def claim(self, server: EpochDocument) -> int:
+        """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault."""
+        while True:
+            number = self.newest_epoch() + 1
+            document = EpochDocument(
+                epoch=number, server=server.server, at=server.at, host=server.host, data=server.data
+            )
+            try:
+                self.medium.create(epoch_name(number), render_document(document))
+            except AlreadyThere:
+                continue
+            self.epoch = number
+            self.look()
+            return number
+
+    def resume(self, epoch: int, server: str) -> None:
+        """Write in an epoch that a process of the same server claimed; then look. Raises Fenced."""
+        held = parse_epoch_document(self.medium.read(epoch_name(epoch)))
+        if held.server != server:
+            raise Fenced(self.name, f"{held.host}:{held.data}")
+        self.epoch = epoch
+        self.require_epoch()
+        self.look()
+
+    def newest_epoch(self) -> int:
+        """The highest number that was claimed; 0 when none was. Raises StorageFault."""
+        return max((epoch_of(info.name) or 0 for info in self.medium.list(EPOCHS)), default=0)
+
+    def require_epoch(self) -> None:
+        """Raise Fenced when another server has taken over; StorageFault when that cannot be told."""
+        if self.epoch == 0:
+            raise CannotStart(f"vault {self.name} is open for reading only")
+        if self.medium.exists(epoch_name(self.epoch + 1)):
+            held = parse_epoch_document(self.medium.read(epoch_name(self.newest_epoch())))
+            raise Fenced(self.name, f"{held.host}:{held.data}")
+
+    def put_blob(self, body: bytes) -> str:
+        """Keep large bytes, durably; the object's name. May be called again."""
+        if not self.seal.sealed:
+            name = blob_name(digest_of(body))
+            if not self.medium.exists(name):
+                create_or_same(self.medium, name, body)
+            return name
+        stored = self.seal.seal(body)
+        name = sealed_blob_name(stored)
+        create_or_same(self.medium, name, stored)
+        return name
+
+    def read_blob(self, name: str) -> bytes:
+        """Large bytes by their object's name. Raises NotThere, Damaged, Locked, StorageFault."""
+        stored = self.medium.read(name)
+        if not proves_itself(name, stored):
+            raise Damaged(f"{name} in vault {self.name} is not what was stored under that name")
+        return self.seal.unseal(stored)
+
+    def put_pack(self, runs: list[Run], *, level: int) -> Pack:
+        """Keep a pack of these runs, durably, and count it in. Raises Fenced, StorageFault."""
+        stored, index = render_pack(
+            runs,
+            vault=self.document.id,
+            epoch=self.epoch,
+            at=render_moment(self._clock.now()),
+            seal=self.seal,
+            level=level,
+        )
+        pack = Pack(pack_name(stored, sealed=self.seal.sealed), len(stored), index)
+        create_or_same(self.medium, pack.name, stored)
+        self.require_epoch()
+        with self._lock:
+            self._catalogue.add_pack(pack)
+        return pack
+
+    def read_frame(self, ref: FrameRef) -> list[Line]:
+        """A frame's records, proven. Raises NotThere, Damaged, Locked, StorageFault."""
+        frame = ref.frame
+        return read_frame(self.medium.read_range(ref.pack, frame.offset, frame.length), frame, self.seal)
+
+    def remove_pack(self, name: str) -> None:
+        """Remove a pack whose records are all in others; whoever calls has read those."""
+        with self._lock:
+            self._catalogue.drop_pack(name)
+        self.medium.remove(name)
+
+    def remove_tails(self, names: Iterable[str]) -> None:
+        """Remove tails whose records are all in packs."""
+        for name in names:
+            self.medium.remove(name)
+            with self._lock:
+                if name in self._tails:
+                    self._tails.remove(name)
+
+    def put_manifest(self) -> Manifest:
+        """Publish what is here now as what must be here. Raises Fenced, StorageFault."""
+        self.require_epoch()
+        with self._lock:
+            manifest = self._manifest_now()
+        stored = render_manifest(manifest)
+        create_or_same(self.medium, manifest_name(manifest.number, stored), stored)
+        self.require_epoch()
+        for info in list(self.medium.list(MANIFESTS)):
+            if (manifest_number(info.name) or 0) < manifest.number - 1:  # the one before stays
+                self.medium.remove(info.name)
+        with self._lock:
+            self._manifest = manifest
+        return manifest
+
+    def manifest(self) -> Manifest | None:
+        """The newest that could be read."""
+        with self._lock:
+            return self._manifest
+
+    def head(self, account: AccountId) -> Head:
+        """Where the account's unbroken records end here."""
+        with self._lock:
+            return self._catalogue.head(account)
+
+    def packed_head(self, account: AccountId) -> Head:
+        """The same by packs alone."""
+        with self._lock:
+            return self._catalogue.packed_head(account)
+
+    def heads(self) -> dict[AccountId, Head]:
+        """Every account of which something is here."""
+        with self._lock:
+            return {account: self._catalogue.head(account) for account in self._catalogue.accounts()}
+
+    def note(self, account: AccountId) -> AccountNote | None:
+        """What the packs' indexes say of the account's end; None when no pack has it."""
+        with self._lock:
+            return _note_of(self._catalogue, account)
+
+    def frames(self, account: AccountId) -> list[FrameRef]:
+        """Every frame of the account."""
+        with self._lock:
+            return self._catalogue.frames(account)
+
+    def tail_lines(self, account: AccountId) -> list[Line]:
+        """The account's records in the tails that were found when looking."""
+        with self._lock:
+            return self._catalogue.tail_lines(account)
+
+    def packs(self) -> list[Pack]:
+        """Every pack."""
+        with self._lock:
+            return list(self._catalogue.packs.values())
+
+    def tails(self) -> list[str]:
+        """The tails that were found when looking."""
+        with self._lock:
+            return list(self._tails)
+
+    def forget_pack(self, name: str) -> None:
+        """Do not count on a pack any more: it is damaged or gone. What it alone had is shipped again."""
+        with self._lock:
+            self._catalogue.drop_pack(name)
+
+    def close(self) -> None:
+        """Let go of the medium."""
+        self.medium.close()
+
+    def _index_of(self, info: ObjectInfo) -> PackIndex:
+        length = INDEX_OCTETS_GUESS
+        while True:
+            index = read_index(self.medium.read_range(info.name, -length, length))
+            if index is not None:
+                return index
+            if length >= info.size:
+                raise Damaged(f"{info.name} in vault {self.name} has no index")
+            length *= 8
+
+    def _newest_manifest(self, problems: list[KeepwellError]) -> Manifest | None:
+        names = [info.name for info in self.medium.list(MANIFESTS) if manifest_number(info.name) is not None]
+        for name in sorted(names, reverse=True):
+            try:
+                stored = self.medium.read(name)
+                if not proves_itself(name, stored):
+                    raise Damaged(f"{name} in vault {self.name} is not what was stored under that name")
+                return parse_manifest(stored)
+            except (Damaged, NotThere) as error:
+                problems.append(error)
+        return None
+
+    def _manifest_now(self) -> Manifest:
+        catalogue = self._catalogue
+        notes = ((account, _note_of(catalogue, account)) for account in catalogue.accounts())
+        return Manifest(
+            manifest=1,
+            vault=self.document.id,
+            epoch=self.epoch,
+            number=(self._manifest.number if self._manifest else 0) + 1,
+            at=render_moment(self._clock.now()),
+            packs={name: pack.size for name, pack in catalogue.packs.items()},
+            accounts={account: note for account, note in notes if note is not None},
+        )
+
+
+def _note_of(catalogue: Catalogue, account: AccountId) -> AccountNote | None:
+    head, lineage = catalogue.packed_head(account), catalogue.lineage(account)
+    if lineage is None:
+        return None
+    return AccountNote(seq=head.sequence, head=head.hash, lineage=lineage, ledger=catalogue.ledger(account))
+
+
+def open_vault(name: str, medium: Medium, seal_for: SealFor, clock: Clock) -> Vault:
+    """Open a vault for reading; `look` comes next. Raises NotThere, Damaged, CannotStart, StorageFault."""
+    try:
+        stored = medium.read(VAULT_DOCUMENT)
+    except NotThere:
+        raise NotThere(f"there is no vault at {medium.identity().place}", hint="See: keepwell vault add") from None
+    document = parse_vault_document(stored, medium.identity().place)
+    return Vault(name, medium, document, seal_for(document), clock)
