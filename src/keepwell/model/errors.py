@@ -17,8 +17,8 @@
     │   ├── StorageFault          a medium failed; it takes no more writes until it was verified
     │   └── Fenced                another server writes into the vault now
     ├── Damaged                   stored data does not prove itself
-    ├── Locked                    a vault is encrypted, and no key at hand opens it
     │   └── Forked                two copies of one journal went different ways
+    ├── Locked                    a vault is encrypted, and no key at hand opens it
     └── CannotStart               the server or command refuses to run on this data folder
 
 Faces turn these into statuses and exit codes in one table each; the message says what was tried, on what, and what
@@ -141,10 +141,12 @@ class Damaged(KeepwellError):
     """Stored data does not prove itself: a digest, hash, chain, ledger or page checksum is wrong."""
 
 
-class Locked(KeepwellError):
-    """What is stored is encrypted, and none of the keys at hand opens it."""
 class Forked(Damaged):
     """Two copies of one account's journal have different records under one number."""
+
+
+class Locked(KeepwellError):
+    """What is stored is encrypted, and none of the keys at hand opens it."""
 
 
 class CannotStart(KeepwellError):

@@ -3,11 +3,11 @@
 Each vault has a thread. It takes everything that waits, of whatever accounts, and brings it to the vault with one sync
 (a tail, in a folder) or one object (a pack, in a bucket); so batches form by themselves, as in the writers.
 
-States of a vault here: *open* (takes part) → *down* (a write could not be confirmed, or another server took over). While a
-confirming vault is down no write begins: callers get Unavailable before anything is changed, unless the operator chose
-to go on with one copy less (`degrade`), which is told as a window. What was committed and not confirmed when the vault
-went down was answered with Unavailable; it stays in the store and is shipped when `reopen` succeeds, before the next
-write is taken.
+States of a vault here: *open* (takes part) → *down* (a write could not be confirmed, or another server took over).
+While a confirming vault is down no write begins: callers get Unavailable before anything is changed, unless the
+operator chose to go on with one copy less (`degrade`), which is told as a window; where another server took over, no
+write begins whatever was chosen. What was committed and not confirmed when the vault went down was answered with
+Unavailable; it stays in the store and is shipped when `reopen` succeeds, before the next write is taken.
 
 The two copies never fork: the store's journal is the only one that is appended to; a vault gets its records, in its
 order, and never one whose predecessor it has not.
@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
+from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import Damaged, Fenced, Forked, KeepwellError, StorageFault, Unavailable
 from keepwell.model.names import AccountId
 from keepwell.storage.contract import Carried, Head, Store
@@ -58,15 +59,16 @@ class Window:
 class VaultLink:
     """One vault that this process writes to. Invariant: `done(None)` is called only after the vault's sync."""
 
-    def __init__(self, vault: Vault, store: Store, clock: Clock, word: str, *, confirming: bool, degrade: bool) -> None:
-        """Over a vault in which this server holds the epoch; `word` names this process's tails."""
+    def __init__(
+        self, vault: Vault, store: Store, clock: Clock, entropy: Entropy, *, confirming: bool, degrade: bool
+    ) -> None:
+        """Over a vault in which this server holds the epoch."""
         self.vault = vault
         self.confirming = confirming
         self.degrade = degrade
         self._store = store
         self._clock = clock
-        self._word = word
-        self._tails_begun = 0
+        self._entropy = entropy
         self._tail: Tail | None = None
         self._tail_heads: dict[AccountId, Head] = {}
         self._tail_lock = threading.Lock()
@@ -83,6 +85,11 @@ class VaultLink:
     def fault(self) -> KeepwellError | None:
         """Why the vault is down; None when it is open."""
         return self._down
+
+    @property
+    def goes_on_without(self) -> bool:
+        """Whether writes are taken though the vault is down: never when another server writes there now."""
+        return self.degrade and not isinstance(self._down, Fenced)
 
     def add(self, waiting: Waiting) -> None:
         """Queue a batch; never blocks."""
@@ -143,8 +150,8 @@ class VaultLink:
     def reopen(self) -> None:
         """Take part again, once the vault has all that it missed. Raises what still stands against it.
 
-        Nothing that the failed medium said is believed: what is there is read anew, and the tail that was written to last
-        counts only as far as it can be read back.
+        Nothing that the failed medium said is believed: what is there is read anew, and what tails confirmed is shipped
+        in packs, because a sync that failed once may have lost what can still be read.
         """
         with self._tail_lock:
             if self._tail is not None:
@@ -207,7 +214,7 @@ class VaultLink:
         if fault is not None:
             for one in batch:
                 self.note(one.account)
-        answer = None if fault is None or self.degrade else _unconfirmed(self.vault.name, fault)
+        answer = None if fault is None or self.goes_on_without else _unconfirmed(self.vault.name, fault)
         for one in batch:
             one.done(answer)
 
@@ -229,12 +236,7 @@ class VaultLink:
             self._known[account] = self.vault.head(account)
 
     def _begin_tail(self) -> Tail | None:
-        self._tails_begun += 1
-        number = (
-            "abcdefghijklmnopqrstuvwxyz234567"[self._tails_begun // 32 % 32]
-            + ("abcdefghijklmnopqrstuvwxyz234567"[self._tails_begun % 32])
-        )
-        name = tail_name(self.vault.epoch, self._word + number)
+        name = tail_name(self.vault.epoch, base32_word(self._entropy, 80))
         log = self.vault.medium.open_log(name)
         return None if log is None else Tail(name, log, self.vault.seal)
 
@@ -276,10 +278,10 @@ class VaultLink:
 
 
 def _leaves_gap(head: Head, carried: list[Carried]) -> bool:
-    return bool(carried) and (carried[0].record.facts.seq, carried[0].record.facts.prev) != (
-        head.sequence + 1,
-        head.hash,
-    )
+    if not carried:
+        return False
+    facts = carried[0].record.facts
+    return (facts.seq, facts.prev) != (head.sequence + 1, head.hash)
 
 
 def _unconfirmed(vault: str, fault: KeepwellError) -> KeepwellError:
@@ -287,7 +289,7 @@ def _unconfirmed(vault: str, fault: KeepwellError) -> KeepwellError:
         return Unavailable(f"not confirmed: {fault.message}", hint=fault.hint, retry_after_seconds=RETRY_SECONDS)
     return Unavailable(
         f"the write is not confirmed by vault {vault}: {fault.message}",
-        hint="It may be there later all the same; ask with a condition (If-Match, If-None-Match) and the answer is clear.",
+        hint="It may be there later all the same; ask with a condition (If-Match, If-None-Match), and it is clear.",
         retry_after_seconds=RETRY_SECONDS,
     )
 
@@ -304,7 +306,7 @@ class Confirming:
     def require(self) -> None:
         """Raise Unavailable when a vault that must confirm is down."""
         for link in self._confirming:
-            if link.fault is not None and not link.degrade:
+            if link.fault is not None and not link.goes_on_without:
                 raise Unavailable(
                     f"no write is taken now: vault {link.vault.name} cannot confirm it ({link.fault.message})",
                     hint="Reading goes on. Writes are taken again by themselves when the vault is back.",

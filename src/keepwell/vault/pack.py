@@ -35,7 +35,6 @@ FRAME_OCTETS_MAX: Final = 1 << 30
 """What a frame may be unpacked: a damaged or hostile one must not fill the memory."""
 
 _SKIPPABLE_MAGIC: Final = 0x184D2A50
-_CHECKED: Final = {zstd.CompressionParameter.checksum_flag: 1}
 
 LedgerNote = tuple[int, int, str]
 """Sequence of the last change, count of items, set-hash in hexadecimal."""
@@ -154,7 +153,11 @@ def head_of(frame: Frame) -> Head:
 
 
 def _compress(lines: bytes, level: int) -> bytes:
-    return zstd.compress(lines, options={zstd.CompressionParameter.compression_level: level, **_CHECKED})
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: level,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    return zstd.compress(lines, options=options)
 
 
 def _frame_of(run: Run, offset: int, length: int) -> Frame:

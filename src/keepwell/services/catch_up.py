@@ -1,0 +1,173 @@
+"""Catching up: what a start does before anything is served, so that store and vaults have the same journals again.
+
+Each account's head in the store is compared with its head in every vault (`plan_catch_up`, pure), and then:
+
+- the store is behind (an older copy was put back; SQLite dropped the end of a damaged log): it is extended from the
+  vault that has most, record by record, each proven. Nothing is lost on either side, the lineage goes on, and sync
+  tokens stay valid;
+- the store has no such account, or cannot read it: the damaged file is set aside, and the account restored from the
+  vault;
+- a vault is behind: it is shipped what it lacks;
+- both went different ways: the account is held (503 for everything in it) and told; nothing is overwritten.
+
+It may be stopped at any point: each account is changed in one transaction, and what was not reached is found again at
+the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from keepwell.model.errors import Damaged, Forked, KeepwellError, Locked, NotThere
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
+from keepwell.services.indexing import index_again
+from keepwell.storage.contract import Head, Store
+from keepwell.vault.catalogue import NOTHING
+from keepwell.vault.reading import Findings, read_account
+from keepwell.vault.ship import ship
+from keepwell.vault.vault import Vault
+
+HEALED_BATCH = 2000
+"""Records in one transaction while an account is extended."""
+
+
+class Deed(StrEnum):
+    """What is done about an account."""
+
+    EXTEND = "extend"
+    RESTORE = "restore"
+    SHIP = "ship"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One deed for one account; `source` is the place in the list of vaults of the one to read from."""
+
+    deed: Deed
+    account: AccountId
+    source: int = 0
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class CaughtUp:
+    """What was done, and what could not be."""
+
+    extended: dict[AccountId, int] = field(default_factory=dict)
+    """Records that came back into the store."""
+    restored: dict[AccountId, int] = field(default_factory=dict)
+    held: dict[AccountId, str] = field(default_factory=dict)
+    shipped: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def plan_catch_up(
+    store: Mapping[AccountId, Head | BaseException], vaults: Sequence[Mapping[AccountId, Head]]
+) -> list[Step]:
+    """What brings store and vaults together, the system account first; pure.
+
+    Shipping is planned for an account when any vault has less than the fullest copy: it is cheap to find out which.
+    """
+    accounts = sorted(store.keys() | {one for heads in vaults for one in heads}, key=_system_first)
+    return [step for account in accounts for step in _steps(account, store.get(account, NOTHING), vaults)]
+
+
+def _steps(account: AccountId, here: Head | BaseException, vaults: Sequence[Mapping[AccountId, Head]]) -> list[Step]:
+    heads = [heads.get(account, NOTHING) for heads in vaults]
+    source = max(range(len(heads)), key=lambda index: heads[index].sequence)
+    fullest = heads[source]
+    if isinstance(here, BaseException):
+        if fullest.sequence == 0:
+            return [Step(Deed.HOLD, account, reason=f"it cannot be read, and no vault has it: {here}")]
+        return [Step(Deed.RESTORE, account, source, str(here)), *_shipping(account, fullest, heads)]
+    if here.sequence == 0 and fullest.sequence:
+        return [Step(Deed.RESTORE, account, source, "it is not here"), *_shipping(account, fullest, heads)]
+    if here.sequence < fullest.sequence:
+        return [Step(Deed.EXTEND, account, source), *_shipping(account, fullest, heads)]
+    if here.sequence == fullest.sequence and here.hash != fullest.hash:
+        return [Step(Deed.HOLD, account, source, f"record {here.sequence} is another here than in the vault")]
+    return _shipping(account, here, heads)
+
+
+def _shipping(account: AccountId, fullest: Head, heads: Sequence[Head]) -> list[Step]:
+    return [Step(Deed.SHIP, account)] if any(head != fullest for head in heads) else []
+
+
+def _system_first(account: AccountId) -> tuple[bool, str]:
+    return account != SYSTEM_ACCOUNT, account
+
+
+def catch_up(store: Store, vaults: Sequence[Vault]) -> CaughtUp:
+    """Bring store and vaults together, as far as they can be read. Raises StorageFault, Fenced."""
+    done = CaughtUp()
+    if not vaults:
+        return done
+    steps = plan_catch_up(dict(store.read_heads()), [vault.heads() for vault in vaults])
+    to_ship: list[AccountId] = []
+    for step in steps:
+        if step.deed is Deed.SHIP:
+            if step.account not in done.held:
+                to_ship.append(step.account)
+            continue
+        try:
+            _carry_out(store, vaults[step.source], step, done)
+        except (Damaged, Locked, NotThere) as error:
+            _hold(store, step.account, error.message, done)
+    for vault in vaults:
+        shipped = ship(vault, store, to_ship)
+        done.shipped += shipped.records
+        for account, failure in shipped.failures.items():
+            if isinstance(failure, Forked):
+                _hold(store, account, failure.message, done)
+            else:
+                done.faults.append(failure.message)
+        done.faults += [problem.message for problem in vault.problems]
+    return done
+
+
+def _carry_out(store: Store, vault: Vault, step: Step, done: CaughtUp) -> None:
+    match step.deed:
+        case Deed.EXTEND:
+            done.extended[step.account] = extend_from(store, vault, step.account)
+        case Deed.RESTORE:
+            done.restored[step.account] = restore_from(store, vault, step.account)
+        case Deed.HOLD:
+            _hold(store, step.account, step.reason, done)
+        case Deed.SHIP:
+            pass
+
+
+def extend_from(store: Store, vault: Vault, account: AccountId) -> int:
+    """Append what the vault has behind the store's head; how many records. Raises Damaged, Forked, Locked."""
+    place = store.account(account)
+    with place.reading() as snapshot:
+        head = snapshot.head()
+    findings = Findings()
+    carried = list(read_account(vault, account, head, findings))
+    if not carried:
+        faults = "; ".join(error.message for _, error in findings.faults)
+        raise Forked(f"what vault {vault.name} has does not continue record {head.sequence} of {account}. {faults}")
+    for start in range(0, len(carried), HEALED_BATCH):
+        place.extend(carried[start : start + HEALED_BATCH], index_again)
+    return len(carried)
+
+
+def restore_from(store: Store, vault: Vault, account: AccountId) -> int:
+    """Make the account anew from a vault; a damaged one is set aside first. Raises Damaged, Locked."""
+    if account in store.accounts():
+        store.set_aside(account)
+    place = store.restore(account, read_account(vault, account), index_again)
+    with place.reading() as snapshot:
+        return snapshot.head().sequence
+
+
+def _hold(store: Store, account: AccountId, reason: str, done: CaughtUp) -> None:
+    """Serve nothing of an account until someone has decided; one that cannot even be marked cannot be read either."""
+    done.held[account] = reason
+    try:
+        store.account(account).hold(dict.fromkeys(Kind, reason))
+    except KeepwellError as error:
+        done.faults.append(error.message)

@@ -1,0 +1,210 @@
+"""The vaults of one data folder: added, removed, and opened for whoever reads or writes them.
+
+Adding a vault, and what a crash leaves behind at each step:
+
+1. the medium is probed; nothing stays of that;
+2. `README.md`, then `vault.json` (create-only): an empty vault that nobody knows of; the next attempt takes it over when
+   it is empty, because its id is then of no account;
+3. the settings name it: from the next start on, or the next command, it is shipped to and counts.
+
+A vault in which another server's data lies is refused: to get that back one restores from it; to write into it beside
+that data would mix two histories.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from keepwell.ground.clock import Clock, render_moment
+from keepwell.ground.entropy import Entropy, base32_word
+from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, NotThere
+from keepwell.model.names import SYSTEM_ACCOUNT
+from keepwell.services.vault_settings import EpochHeld, OnLoss, VaultSetting, VaultSettings, check_vault_name
+from keepwell.storage.contract import Head, Store
+from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
+from keepwell.vault.keys import Recipients, read_drill_key
+from keepwell.vault.layout import FORMAT_VERSION, README, VAULT_DOCUMENT
+from keepwell.vault.media import open_medium
+from keepwell.vault.medium import Medium
+from keepwell.vault.objects import create_or_same
+from keepwell.vault.probe import probe
+from keepwell.vault.readme import render_readme
+from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
+from keepwell.vault.ship import run_of
+from keepwell.vault.vault import Vault, open_vault
+
+OpenMedium = Callable[..., Medium]
+
+
+class Vaults:
+    """The vaults that belong to one data folder."""
+
+    def __init__(self, data: Path, clock: Clock, entropy: Entropy) -> None:
+        """Of this data folder."""
+        self.settings = VaultSettings(data)
+        self._data = data
+        self._clock = clock
+        self._entropy = entropy
+
+    def add(
+        self,
+        name: str,
+        url: str,
+        store: Store,
+        *,
+        confirm: bool = False,
+        on_loss: OnLoss = OnLoss.REFUSE,
+        recipients: Recipients | None = None,
+    ) -> VaultSetting:
+        """Make a vault, or take one over that holds this data already, and know it from now on.
+
+        Raises BadRequest, AlreadyThere (the name is taken, or other data lies there), CannotStart (the medium does not do
+        what it must), StorageFault.
+        """
+        check_vault_name(name)
+        if any(one.name == name for one in self.settings.all()):
+            raise AlreadyThere(f"there is a vault {name} already", hint="See: keepwell vault list")
+        medium = open_medium(url, name=name, make=True)
+        try:
+            probe(medium, self._entropy)
+            document = self._established(medium, recipients)
+            vault = Vault(name, medium, document, self.seal_for(name, document), self._clock)
+            vault.look()
+            _require_own_data(vault, store)
+        finally:
+            medium.close()
+        setting = VaultSetting(
+            name=name,
+            url=url if "://" in url else str(Path(url).absolute()),
+            id=document.id,
+            confirm=confirm,
+            on_loss=on_loss,
+            added_at=render_moment(self._clock.now()),
+            recipients=document.recipients,
+            confirmed=document.recipients is None,
+        )
+        self.settings.add(setting)
+        return setting
+
+    def open(self, name: str) -> Vault:
+        """A vault for reading, looked at. Raises NotThere, Damaged, StorageFault, CannotStart, Locked."""
+        setting = self.settings.named(name)
+        vault = self._opened(setting)
+        try:
+            vault.look()
+        except BaseException:
+            vault.close()
+            raise
+        return vault
+
+    def claim(self, name: str) -> Vault:
+        """A vault for writing, by the server: probed, and the next epoch taken. Raises as `open`, and Fenced."""
+        vault = self._opened(self.settings.named(name))
+        try:
+            probe(vault.medium, self._entropy)
+            server = EpochDocument(
+                epoch=0,
+                server=base32_word(self._entropy, 80),
+                at=render_moment(self._clock.now()),
+                host=socket.gethostname(),
+                data=str(self._data.absolute()),
+            )
+            epoch = vault.claim(server)
+            self.settings.hold_epoch(name, EpochHeld(epoch, server.server))
+        except BaseException:
+            vault.close()
+            raise
+        return vault
+
+    def resume(self, name: str) -> Vault:
+        """A vault for writing, by another process of the server that claimed it. Raises as `open`, and Fenced."""
+        held = self.settings.epoch_held(name)
+        if held is None:
+            return self.claim(name)
+        vault = self._opened(self.settings.named(name))
+        try:
+            vault.resume(held.epoch, held.server)
+        except BaseException:
+            vault.close()
+            raise
+        return vault
+
+    def seal_for(self, name: str, document: VaultDocument) -> Seal:
+        """How a vault's bytes are stored; the drill's key opens them, where it is."""
+        if document.recipients is None:
+            return PlainSeal()
+        try:
+            identities = [read_drill_key(self.settings.folder(name))]
+        except NotThere:
+            identities = []
+        return AgeSeal(document.recipients.public_keys(), identities)
+
+    def _opened(self, setting: VaultSetting) -> Vault:
+        medium = open_medium(setting.url, name=setting.name)
+        try:
+            vault = open_vault(
+                setting.name, medium, lambda document: self.seal_for(setting.name, document), self._clock
+            )
+            if vault.document.id != setting.id:
+                raise Damaged(
+                    f"at {setting.url} lies another vault ({vault.document.id}) than {setting.name} ({setting.id})",
+                    hint="Is the right disk mounted there? Nothing was written.",
+                )
+        except BaseException:
+            medium.close()
+            raise
+        return vault
+
+    def _established(self, medium: Medium, recipients: Recipients | None) -> VaultDocument:
+        """The document of the vault that is there, or of a new one."""
+        place = medium.identity().place
+        if medium.exists(VAULT_DOCUMENT):
+            found = open_vault("new", medium, lambda _document: PlainSeal(), self._clock).document
+            if (found.recipients is None) != (recipients is None):
+                words = "is encrypted" if found.recipients else "is not encrypted"
+                raise BadRequest(f"the vault at {place} {words}", hint="Say so, or choose another place.")
+            return found
+        if next(iter(medium.list()), None) is not None:
+            raise AlreadyThere(f"{place} is not empty, and no vault", hint="Choose an empty place for a vault.")
+        document = VaultDocument(
+            keepwell_vault=FORMAT_VERSION,
+            id=f"v_{base32_word(self._entropy, 80)}",
+            made_at=render_moment(self._clock.now()),
+            recipients=recipients,
+        )
+        create_or_same(medium, README, render_readme(document))
+        medium.create(VAULT_DOCUMENT, render_document(document))
+        return document
+
+
+def _require_own_data(vault: Vault, store: Store) -> None:
+    """Refuse a vault whose journals are not those of this store, wholly or up to a point."""
+    heads = vault.heads()
+    if not heads:
+        return
+    head = heads.get(SYSTEM_ACCOUNT)
+    if head is None or SYSTEM_ACCOUNT not in store.accounts() or not _continues(store, head):
+        raise AlreadyThere(
+            f"in that vault lies the data of another server ({len(heads)} accounts)",
+            hint="To get it back: keepwell restore --from URL --into FOLDER. For a new vault choose an empty place.",
+        )
+
+
+def _continues(store: Store, head: Head) -> bool:
+    """Whether the store's system account has this record, or ends before it (then a start heals it)."""
+    with store.account(SYSTEM_ACCOUNT).reading() as snapshot:
+        if snapshot.head().sequence < head.sequence:
+            return True
+        record = next(snapshot.records(head.sequence - 1), None)
+        return record is not None and record.hash == head.hash
+
+
+def describe(setting: VaultSetting) -> dict[str, object]:
+    """A vault's setting for people and programs; it holds no secret."""
+    return {name: value for name, value in msgspec.to_builtins(setting).items() if name != "recipients"} | {
+        "encrypted": setting.recipients is not None
+    }
