@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -25,6 +26,7 @@ from keepwell.ground.clock import Clock, render_moment
 from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import Damaged, Fenced, Forked, KeepwellError, StorageFault, Unavailable
 from keepwell.model.names import AccountId
+from keepwell.services.catch_up import CaughtUp, catch_up
 from keepwell.storage.contract import Carried, Head, Store
 from keepwell.vault.layout import tail_name
 from keepwell.vault.ship import Shipped, line_of, require_follows, ship
@@ -46,6 +48,14 @@ class Waiting:
     done: Done
 
 
+class Role(StrEnum):
+    """What a vault is for: its sync is awaited before "yes", always, or only while it is there, or never."""
+
+    CONFIRMS = "confirms"
+    CONFIRMS_WHILE_THERE = "confirms while there"
+    FOLLOWS = "follows"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A time in which a vault did not take part; `until` is empty while it lasts."""
@@ -60,12 +70,13 @@ class VaultLink:
     """One vault that this process writes to. Invariant: `done(None)` is called only after the vault's sync."""
 
     def __init__(
-        self, vault: Vault, store: Store, clock: Clock, entropy: Entropy, *, confirming: bool, degrade: bool
+        self, name: str, opener: Callable[[], Vault], store: Store, clock: Clock, entropy: Entropy, *, role: Role
     ) -> None:
-        """Over a vault in which this server holds the epoch."""
-        self.vault = vault
-        self.confirming = confirming
-        self.degrade = degrade
+        """To the vault that `opener` opens for writing; it is down until `reopen` succeeds."""
+        self.name = name
+        self.role = role
+        self._opener = opener
+        self._vault: Vault | None = None
         self._store = store
         self._clock = clock
         self._entropy = entropy
@@ -75,11 +86,18 @@ class VaultLink:
         self._known: dict[AccountId, Head] = {}
         self._behind: set[AccountId] = set()
         self._behind_lock = threading.Lock()
-        self._down: KeepwellError | None = None
+        self._down: KeepwellError | None = Unavailable(f"vault {name} was not opened yet")
         self.windows: list[Window] = []
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"keepwell-vault-{vault.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"keepwell-vault-{name}", daemon=True)
         self._thread.start()
+
+    @property
+    def vault(self) -> Vault:
+        """The vault. Raises Unavailable when it could not be opened yet."""
+        if self._vault is None:
+            raise self._down or Unavailable(f"vault {self.name} is not open")
+        return self._vault
 
     @property
     def fault(self) -> KeepwellError | None:
@@ -89,7 +107,7 @@ class VaultLink:
     @property
     def goes_on_without(self) -> bool:
         """Whether writes are taken though the vault is down: never when another server writes there now."""
-        return self.degrade and not isinstance(self._down, Fenced)
+        return self.role is Role.CONFIRMS_WHILE_THERE and not isinstance(self._down, Fenced)
 
     def add(self, waiting: Waiting) -> None:
         """Queue a batch; never blocks."""
@@ -144,31 +162,35 @@ class VaultLink:
     def go_down(self, error: KeepwellError) -> None:
         """Take no part until `reopen`."""
         if self._down is None:
-            self.windows.append(Window(self.vault.name, render_moment(self._clock.now()), error.message))
+            self.windows.append(Window(self.name, render_moment(self._clock.now()), error.message))
         self._down = error
 
-    def reopen(self) -> None:
-        """Take part again, once the vault has all that it missed. Raises what still stands against it.
+    def reopen(self, *, compare: bool = True) -> CaughtUp:
+        """Take part, once vault and store have the same journals; raises what still stands against it.
 
-        Nothing that the failed medium said is believed: what is there is read anew, and what tails confirmed is shipped
-        in packs, because a sync that failed once may have lost what can still be read.
+        Without `compare` another process of this server has just seen to that for all accounts.
+
+        The medium is opened anew and what is there read anew: nothing that failed is believed. What tails confirmed is
+        shipped in packs, because a sync that failed once may have lost what can still be read.
         """
         with self._tail_lock:
             if self._tail is not None:
                 self._tail.close()
             missed, self._tail, self._tail_heads = set(self._tail_heads), None, {}
-        self.vault.require_epoch()
-        self.vault.look()
-        for account in missed | set(self._known):
+        if self._vault is not None:
+            self._vault.close()
+        self._vault = self._opener()
+        for account in missed | self._known.keys():
             self.note(account)
         self._known.clear()
+        done = catch_up(self._store, [self._vault]) if compare else CaughtUp()
         shipped = self.catch_up()
-        if shipped.failures:
-            raise next(iter(shipped.failures.values()))
+        for failure in shipped.failures.values():
+            raise failure
         self._down = None
-        if self.windows:
-            last = self.windows[-1]
-            self.windows[-1] = Window(last.vault, last.since, last.reason, render_moment(self._clock.now()))
+        if self.windows and not self.windows[-1].until:
+            self.windows[-1] = replace(self.windows[-1], until=render_moment(self._clock.now()))
+        return done
 
     def close(self) -> None:
         """Finish what waits, ship what the tail holds, and let go."""
@@ -179,7 +201,8 @@ class VaultLink:
                 self.roll()
                 self.catch_up()
         finally:
-            self.vault.close()
+            if self._vault is not None:
+                self._vault.close()
 
     def _run(self) -> None:
         going_on = True
@@ -208,13 +231,13 @@ class VaultLink:
             except KeepwellError as error:
                 fault = error
             except Exception as error:  # a fault of ours is no yes
-                fault = StorageFault(f"vault {self.vault.name} could not be written: {error!r}")
+                fault = StorageFault(f"vault {self.name} could not be written: {error!r}")
             if fault is not None:
                 self.go_down(fault)
         if fault is not None:
             for one in batch:
                 self.note(one.account)
-        answer = None if fault is None or self.goes_on_without else _unconfirmed(self.vault.name, fault)
+        answer = None if fault is None or self.goes_on_without else _unconfirmed(self.name, fault)
         for one in batch:
             one.done(answer)
 
@@ -300,15 +323,15 @@ class Confirming:
     def __init__(self, links: Sequence[VaultLink]) -> None:
         """Over these links."""
         self.links = tuple(links)
-        self._confirming = [link for link in links if link.confirming]
-        self._following = [link for link in links if not link.confirming]
+        self._confirming = [link for link in links if link.role is not Role.FOLLOWS]
+        self._following = [link for link in links if link.role is Role.FOLLOWS]
 
     def require(self) -> None:
         """Raise Unavailable when a vault that must confirm is down."""
         for link in self._confirming:
             if link.fault is not None and not link.goes_on_without:
                 raise Unavailable(
-                    f"no write is taken now: vault {link.vault.name} cannot confirm it ({link.fault.message})",
+                    f"no write is taken now: vault {link.name} cannot confirm it ({link.fault.message})",
                     hint="Reading goes on. Writes are taken again by themselves when the vault is back.",
                     retry_after_seconds=RETRY_SECONDS,
                 )

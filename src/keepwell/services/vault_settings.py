@@ -8,6 +8,8 @@ original. Beside it each vault has a folder: the drill's key, and which epoch th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -15,12 +17,14 @@ from typing import Final
 import msgspec
 
 from keepwell.ground.durable import make_folder, write_file
+from keepwell.ground.process import locked
 from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, NotThere
 from keepwell.vault.keys import Recipients
 
 FOLDER: Final = "vaults"
 _SETTINGS: Final = "settings.json"
 _EPOCH: Final = "epoch.json"
+_LOCK: Final = "claim.lock"
 
 _name = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -46,10 +50,11 @@ class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EpochHeld(msgspec.Struct, frozen=True):
-    """The epoch that this data folder's server holds in a vault, and the word that proves it."""
+    """The epoch that this data folder holds in a vault, the word that proves it, and which server family took it."""
 
     epoch: int
     server: str
+    family: str = ""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,16 +113,20 @@ class VaultSettings:
         """Where what belongs to one vault is kept on this side."""
         return self._folder / name
 
-    def epoch_held(self, name: str) -> EpochHeld | None:
-        """The epoch that this server claimed last; None when it never did, or nobody can tell."""
-        try:
-            return msgspec.json.decode((self.folder(name) / _EPOCH).read_bytes(), type=EpochHeld)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return None
+    @contextmanager
+    def claiming(self, name: str) -> Iterator[EpochHeld | None]:
+        """The epoch that this data folder holds (None: none, or nobody can tell), while no other process claims one."""
+        folder = self.folder(name)
+        make_folder(folder)
+        with locked(folder / _LOCK):
+            try:
+                held = msgspec.json.decode((folder / _EPOCH).read_bytes(), type=EpochHeld)
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+                held = None
+            yield held
 
     def hold_epoch(self, name: str, held: EpochHeld) -> None:
-        """Keep which epoch this server holds, for its other processes. Raises OSError."""
-        make_folder(self.folder(name))
+        """Keep which epoch this data folder holds, while `claiming`. Raises OSError."""
         write_file(self.folder(name) / _EPOCH, msgspec.json.encode(held) + b"\n")
 
     def _write(self, vaults: tuple[VaultSetting, ...]) -> None:

@@ -3,8 +3,7 @@
 Adding a vault, and what a crash leaves behind at each step:
 
 1. the medium is probed; nothing stays of that;
-2. `README.md`, then `vault.json` (create-only): an empty vault that nobody knows of; the next attempt takes it over when
-   it is empty, because its id is then of no account;
+2. `README.md`, then `vault.json` (create-only): an empty vault that nobody knows of; the next attempt takes it over;
 3. the settings name it: from the next start on, or the next command, it is shipped to and counts.
 
 A vault in which another server's data lies is refused: to get that back one restores from it; to write into it beside
@@ -34,7 +33,6 @@ from keepwell.vault.objects import create_or_same
 from keepwell.vault.probe import probe
 from keepwell.vault.readme import render_readme
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
-from keepwell.vault.ship import run_of
 from keepwell.vault.vault import Vault, open_vault
 
 OpenMedium = Callable[..., Medium]
@@ -62,8 +60,8 @@ class Vaults:
     ) -> VaultSetting:
         """Make a vault, or take one over that holds this data already, and know it from now on.
 
-        Raises BadRequest, AlreadyThere (the name is taken, or other data lies there), CannotStart (the medium does not do
-        what it must), StorageFault.
+        Raises BadRequest, AlreadyThere (the name is taken, or other data lies there), CannotStart (the medium does not
+        do what it must), StorageFault.
         """
         check_vault_name(name)
         if any(one.name == name for one in self.settings.all()):
@@ -101,37 +99,34 @@ class Vaults:
             raise
         return vault
 
-    def claim(self, name: str) -> Vault:
-        """A vault for writing, by the server: probed, and the next epoch taken. Raises as `open`, and Fenced."""
-        vault = self._opened(self.settings.named(name))
-        try:
-            probe(vault.medium, self._entropy)
-            server = EpochDocument(
-                epoch=0,
-                server=base32_word(self._entropy, 80),
-                at=render_moment(self._clock.now()),
-                host=socket.gethostname(),
-                data=str(self._data.absolute()),
-            )
-            epoch = vault.claim(server)
-            self.settings.hold_epoch(name, EpochHeld(epoch, server.server))
-        except BaseException:
-            vault.close()
-            raise
+    def open_to_write(self, name: str, family: str = "") -> Vault:
+        """A vault for writing, looked at; raises as `open`, and Fenced.
+
+        Each family of server processes claims an epoch of its own, the first of them that comes here, once the medium
+        was probed; the others write in it. Without a family (a command) the epoch is that which this data folder holds.
+        """
+        with self.settings.claiming(name) as held:
+            vault = self._opened(self.settings.named(name))
+            try:
+                if held is None or (family and held.family != family):
+                    self.settings.hold_epoch(name, self._claim(vault, family))
+                else:
+                    vault.resume(held.epoch, held.server)
+            except BaseException:
+                vault.close()
+                raise
         return vault
 
-    def resume(self, name: str) -> Vault:
-        """A vault for writing, by another process of the server that claimed it. Raises as `open`, and Fenced."""
-        held = self.settings.epoch_held(name)
-        if held is None:
-            return self.claim(name)
-        vault = self._opened(self.settings.named(name))
-        try:
-            vault.resume(held.epoch, held.server)
-        except BaseException:
-            vault.close()
-            raise
-        return vault
+    def _claim(self, vault: Vault, family: str) -> EpochHeld:
+        probe(vault.medium, self._entropy)
+        server = EpochDocument(
+            epoch=0,
+            server=base32_word(self._entropy, 80),
+            at=render_moment(self._clock.now()),
+            host=socket.gethostname(),
+            data=str(self._data.absolute()),
+        )
+        return EpochHeld(vault.claim(server), server.server, family)
 
     def seal_for(self, name: str, document: VaultDocument) -> Seal:
         """How a vault's bytes are stored; the drill's key opens them, where it is."""
