@@ -66,7 +66,7 @@ class Application:
         configure_log()
         family = join(self._options.data, self._options.family)
         self._resources.callback(family.release)
-        keepwell = self._resources.enter_context(open_keepwell(self._options.data))
+        keepwell = self._resources.enter_context(open_keepwell(self._options.data, family=self._options.family))
         keepwell.access_log.start()
         if self._options.log_requests:
             self._log = RequestLog()

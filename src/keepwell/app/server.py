@@ -17,6 +17,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from keepwell.app.config import WORKER_VARIABLE, ServeOptions, check_options, render_options
+from keepwell.app.start import Told, prepare
 from keepwell.app.wiring import open_keepwell
 from keepwell.ground.entropy import SystemEntropy, base32_word
 from keepwell.ground.process import keep_files_private, raise_file_limit, require_free_port
@@ -29,14 +30,20 @@ HEADER_MILLISECONDS_MAX: Final = 30_000
 BACKLOG: Final = 2048
 
 
-def serve(options: ServeOptions, *, on_claimed: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or SIGINT; `on_claimed` is called once nothing stands against it. Raises CannotStart."""
+def serve(
+    options: ServeOptions, *, on_claimed: Callable[[], None] = lambda: None, tell: Told = lambda _sentence: None
+) -> None:
+    """Serve until SIGTERM or SIGINT; `on_claimed` is called once nothing stands against it. Raises CannotStart.
+
+    What the start found and mended is told first, a sentence each.
+    """
     keep_files_private()
     raise_file_limit()
     family = base32_word(SystemEntropy(), 80)
     options = check_options(msgspec.structs.replace(options, data=options.data.absolute(), family=family))
     lock = claim(options.data, family)
     try:
+        prepare(options.data, family, tell)
         with open_keepwell(options.data):
             pass
         _require_free_port(options)

@@ -7,15 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from keepwell.app.duties import DUTIES
+from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder
 from keepwell.ground.entropy import Entropy, SystemEntropy
 from keepwell.model.errors import CannotStart
 from keepwell.services.access_log import AccessLog
 from keepwell.services.accounts import Accounts, ensure_system_account
+from keepwell.services.confirming import Confirming
 from keepwell.services.directory import Directory
+from keepwell.services.keeper import Keeper
 from keepwell.services.library import Library
 from keepwell.services.signin import SignIn
+from keepwell.services.vaults import Vaults
 from keepwell.storage.access_table import AccessTable
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.writers import Writers
@@ -26,6 +31,9 @@ class Keepwell:
     """One data folder, opened."""
 
     data: Path
+    vaults: Vaults
+    confirming: Confirming
+    """The links of a server process; without any for a command."""
     clock: Clock
     entropy: Entropy
     store: SqliteStore
@@ -38,8 +46,10 @@ class Keepwell:
 
 
 @contextmanager
-def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | None = None) -> Iterator[Keepwell]:
-    """Open a data folder, made when missing. Raises CannotStart."""
+def open_keepwell(
+    data: Path, *, family: str | None = None, clock: Clock | None = None, entropy: Entropy | None = None
+) -> Iterator[Keepwell]:
+    """Open a data folder, made when missing; with a `family` for serving. Raises CannotStart."""
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     try:
         make_folder(data)
@@ -48,15 +58,24 @@ def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | 
             f"the data folder {data} cannot be made: {error}", hint="Choose another with --data."
         ) from error
     store = SqliteStore(data, clock, entropy)
-    writers = Writers(store)
+    vaults = Vaults(data, clock, entropy)
+    maker = LinkMaker(vaults, store, clock, entropy, family or "")
+    confirming = Confirming() if family is None else maker.opened()
+    late = LateConfirming(maker.opened)
+    writers = Writers(store, late if family is None else confirming)
+    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, DUTIES)
     try:
         ensure_system_account(store)
         directory = Directory(store)
         access_log = AccessLog(AccessTable(data / "access.db"), clock)
         accounts = Accounts(store, writers, directory, clock, entropy)
+        if family is not None:
+            keeper.start()
         try:
             yield Keepwell(
                 data=data,
+                vaults=vaults,
+                confirming=confirming,
                 clock=clock,
                 entropy=entropy,
                 store=store,
@@ -68,8 +87,12 @@ def open_keepwell(data: Path, *, clock: Clock | None = None, entropy: Entropy | 
                 library=Library(store, writers, accounts),
             )
         finally:
+            keeper.close()
             writers.close()
             access_log.close()
     finally:
+        keeper.close()
         writers.close()
+        late.close()
+        confirming.close()
         store.close()

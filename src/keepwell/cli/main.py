@@ -57,6 +57,16 @@ _GROUPS: Final = (
         ),
     ),
     (
+        "vault",
+        "Add, list and remove vaults: independent copies of everything.",
+        (
+            ("add", "vault:add", "Make a vault, or take one over that holds this data already."),
+            ("list", "vault:list_vaults", "List the vaults, and what each of them has."),
+            ("remove", "vault:remove", "Ship to a vault no more; what lies in it stays."),
+            ("keys", "vault_keys:keys", "Prove the recovery key of an encrypted vault, or show whose keys open it."),
+        ),
+    ),
+    (
         "grant",
         "Share collections with other accounts.",
         (

@@ -40,6 +40,12 @@ def print_error(message: str, hint: str = "") -> None:
         sys.stderr.write(f"  hint: {shown(hint)}\n")
 
 
+def print_notice(sentence: str) -> None:
+    """What a person should know while a command goes on, on standard error."""
+    sys.stderr.write(f"keepwell: {shown(sentence)}\n")
+    sys.stderr.flush()
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on a terminal; elsewhere lines of columns with a tabulator between, the headings first."""
     cells = [[shown(str(cell)) for cell in row] for row in rows]

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, ServeOptions
 from keepwell.app.server import serve as serve_folder
 from keepwell.cli.common import DEFAULTS, Common
-from keepwell.cli.output import print_json, print_line, shown
+from keepwell.cli.output import print_json, print_line, print_notice, shown
 
 
 def serve(
@@ -42,7 +42,7 @@ def serve(
         trusted_proxies=tuple(trusted_proxy or ()),
         log_requests=log_requests,
     )
-    serve_folder(options, on_claimed=lambda: _announce(_url(options), common))
+    serve_folder(options, on_claimed=lambda: _announce(_url(options), common), tell=print_notice)
 
 
 def _announce(url: str, common: Common) -> None:

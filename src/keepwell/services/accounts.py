@@ -97,12 +97,15 @@ class Accounts:
         self._entropy = entropy
 
     def add(self, login: str, display_name: str = "") -> AccountId:
-        """Make an account with one collection of each kind. Raises AlreadyThere, BadRequest (login)."""
+        """Make an account with one collection of each kind. Raises AlreadyThere, BadRequest (login), Unavailable."""
         parse_login(login)
         if self._directory.account_of(login) is not None:
             raise AlreadyThere(f"there is an account with the login {login} already")
         account = AccountId("a_" + base32_word(self._entropy, ACCOUNT_BITS))
+        self._writers.require()
         self._store.create(account, [_open_account])
+        # Its first records came without the writers; a work that does nothing has them confirmed like others.
+        self._writers.submit(account, lambda _transaction: None).result()
         document = AccountDocument(
             account=account, login=login, display_name=display_name, disabled=False, made_at=self._moment()
         )

@@ -318,18 +318,27 @@ def _unconfirmed(vault: str, fault: KeepwellError) -> KeepwellError:
 
 
 class Confirming:
-    """All vaults that this process writes to."""
+    """All vaults that this process writes to. May be changed while writes are under way."""
 
-    def __init__(self, links: Sequence[VaultLink]) -> None:
+    def __init__(self, links: Sequence[VaultLink] = ()) -> None:
         """Over these links."""
         self.links = tuple(links)
-        self._confirming = [link for link in links if link.role is not Role.FOLLOWS]
-        self._following = [link for link in links if link.role is Role.FOLLOWS]
+
+    def add(self, link: VaultLink) -> None:
+        """Another vault; writes that come from now on wait for it, if it confirms and once it is open."""
+        self.links = (*self.links, link)
+
+    def discard(self, name: str) -> None:
+        """A vault that the operator removed: it takes no part any more."""
+        for link in self.links:
+            if link.name == name:
+                self.links = tuple(one for one in self.links if one is not link)
+                link.close()
 
     def require(self) -> None:
         """Raise Unavailable when a vault that must confirm is down."""
-        for link in self._confirming:
-            if link.fault is not None and not link.goes_on_without:
+        for link in self.links:
+            if link.role is not Role.FOLLOWS and link.fault is not None and not link.goes_on_without:
                 raise Unavailable(
                     f"no write is taken now: vault {link.name} cannot confirm it ({link.fault.message})",
                     hint="Reading goes on. Writes are taken again by themselves when the vault is back.",
@@ -338,16 +347,16 @@ class Confirming:
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Done) -> None:
         """Bring a committed batch to every vault; `done` when the confirming ones have it."""
-        for link in self._following:
-            link.note(account)
-        if not self._confirming:
+        waited_for = [link for link in self.links if link.role is not Role.FOLLOWS]
+        for link in self.links:
+            if link.role is Role.FOLLOWS:
+                link.note(account)
+        if not waited_for:
             done(None)
-        elif len(self._confirming) == 1:
-            self._confirming[0].add(Waiting(account, carried, done))
-        else:
-            countdown = _Countdown(len(self._confirming), done)
-            for link in self._confirming:
-                link.add(Waiting(account, carried, countdown))
+            return
+        answer = done if len(waited_for) == 1 else _Countdown(len(waited_for), done)
+        for link in waited_for:
+            link.add(Waiting(account, carried, answer))
 
     def close(self) -> None:
         """Finish what waits and let go of every vault; what fails with one does not hold up the others."""

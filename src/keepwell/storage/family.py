@@ -61,3 +61,18 @@ def join(data: Path, family: str) -> FamilyLock:
         pass
     os.close(descriptor)
     raise CannotStart(f"{data} belongs to another Keepwell now", hint="Stop that one first.")
+
+
+def is_served(data: Path) -> bool:
+    """Whether a server's family holds the folder at this moment."""
+    try:
+        descriptor = os.open(data / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -117,7 +117,12 @@ class Writers:
 
     def __init__(self, store: Store, confirms: Confirms | None = None, *, threads: int = 2) -> None:
         """Start `threads` writer threads over `store`; what they commit goes on to `confirms`."""
-        self._lanes = [_Lane(store, confirms or Unconfirmed(), number) for number in range(threads)]
+        self._confirms = confirms or Unconfirmed()
+        self._lanes = [_Lane(store, self._confirms, number) for number in range(threads)]
+
+    def require(self) -> None:
+        """Raise Unavailable when no write may begin now, for those who change a store themselves first."""
+        self._confirms.require()
 
     def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
         """Queue `work` for `account`; never blocks. Raises Unavailable when too many wait."""

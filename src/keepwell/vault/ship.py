@@ -16,6 +16,7 @@ from keepwell.model.names import AccountId
 from keepwell.model.record import Record, check_follows
 from keepwell.storage.contract import Carried, Head, Snapshot, Store
 from keepwell.vault.catalogue import NOTHING
+from keepwell.vault.layout import epoch_of
 from keepwell.vault.lines import render_line
 from keepwell.vault.pack import SHIP_LEVEL, Run, note_of
 from keepwell.vault.vault import Vault
@@ -171,3 +172,20 @@ class _Shipment:
         if self._runs:
             self._vault.put_pack(self._runs, level=SHIP_LEVEL)
         self._runs, self._octets = [], 0
+
+
+def pack_tails(vault: Vault, store: Store) -> Shipped:
+    """Ship what the tails of earlier epochs confirmed, and remove those of which packs have everything.
+
+    Their writers are fenced, so nothing more comes into them that counts. Raises Fenced, StorageFault.
+    """
+    accounts = {account for account in vault.heads() if vault.tail_lines(account)}
+    shipped = ship(vault, store, sorted(accounts))
+    done = all(
+        line.record.facts.seq <= vault.packed_head(account).sequence
+        for account in accounts
+        for line in vault.tail_lines(account)
+    )
+    if done:
+        vault.remove_tails([name for name in vault.tails() if (epoch_of(name) or 0) < vault.epoch])
+    return shipped

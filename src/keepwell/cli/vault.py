@@ -1,0 +1,126 @@
+"""`keepwell vault add|list|remove`: where the independent copies are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from keepwell.app.wiring import Keepwell, open_keepwell
+from keepwell.cli.common import DEFAULTS, Common, command
+from keepwell.cli.output import print_json, print_line, print_table, progress_bar
+from keepwell.cli.vault_keys import hand_out
+from keepwell.model.errors import KeepwellError
+from keepwell.services.catch_up import catch_up
+from keepwell.services.vault_settings import OnLoss, VaultSetting, check_vault_name
+from keepwell.services.vaults import describe
+from keepwell.storage.family import is_served
+from keepwell.vault.keys import make_drill_key, make_keys
+from keepwell.vault.ship import ship
+
+Name = Annotated[str, Parameter(help="The name of the vault.")]
+
+
+def add(
+    name: Annotated[str, Parameter(help="What to call it: lower-case letters, digits and -.")],
+    url: Annotated[str, Parameter(help="A folder on another disk, or s3://bucket/prefix?endpoint=…&region=…")],
+    /,
+    *,
+    confirm: Annotated[
+        bool, Parameter(negative=(), help="Answer a write only when this vault has it too, synced.")
+    ] = False,
+    on_loss: Annotated[
+        OnLoss, Parameter(help="While a confirming vault is gone: refuse writes, or degrade to one copy less.")
+    ] = OnLoss.REFUSE,
+    encrypt: Annotated[bool, Parameter(negative=(), help="Encrypt it (age), to three new keys.")] = False,
+    key_file: Annotated[
+        Path | None, Parameter(help="Where to write the operator\u2019s secret key; else it is shown once.")
+    ] = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Make a vault, or take one over that holds this data already; then bring it up to date."""
+    with open_keepwell(common.data) as keepwell:
+        check_vault_name(name)
+        keys = make_keys(make_drill_key(keepwell.vaults.settings.folder(name), name)) if encrypt else None
+        setting = keepwell.vaults.add(
+            name,
+            url,
+            keepwell.store,
+            confirm=confirm,
+            on_loss=on_loss,
+            recipients=keys.recipients() if keys else None,
+        )
+        records = None if is_served(common.data) else _fill(keepwell, name)
+    if common.json:
+        print_json(describe(setting) | {"shipped": records})
+    else:
+        _tell(setting, records, common)
+    if keys is not None:
+        hand_out(keys, setting, key_file, common)
+
+
+def _fill(keepwell: Keepwell, name: str) -> int:
+    """Bring a new vault up to date at once: no server runs that would do it."""
+    vault = keepwell.vaults.open_to_write(name)
+    try:
+        accounts = keepwell.store.accounts()
+        done = catch_up(keepwell.store, [vault]).shipped if vault.heads() else 0
+        with progress_bar("Shipping", unit="accounts") as progress:
+            reached = iter(range(1, len(accounts) + 1))
+            shipped = ship(vault, keepwell.store, accounts, lambda _account: progress(next(reached), len(accounts)))
+        vault.put_manifest()
+        for failure in shipped.failures.values():
+            raise failure
+        return done + shipped.records
+    finally:
+        vault.close()
+
+
+def _tell(setting: VaultSetting, records: int | None, common: Common) -> None:
+    role = "Writes wait for it" if setting.confirm else "It follows the store"
+    print_line(f"Added the vault {setting.name} at {setting.url}. {role}.")
+    if records is None:
+        print_line("The server that runs brings it up to date by itself, from now on.")
+    else:
+        print_line(f"It has everything now: {records} records were shipped.")
+    print_line(f"See how it is at any time: {command(common, 'vault', 'list')}")
+
+
+def list_vaults(*, common: Common = DEFAULTS) -> None:
+    """List the vaults, and what each of them has."""
+    with open_keepwell(common.data) as keepwell:
+        rows = [_state(keepwell, setting) for setting in keepwell.vaults.settings.all()]
+    if common.json:
+        print_json({"vaults": rows})
+        return
+    columns = ("name", "url", "role", "encrypted", "accounts", "records", "packs", "bytes", "problem")
+    print_table([one.upper() for one in columns], [[row[one] for one in columns] for row in rows])
+
+
+def _state(keepwell: Keepwell, setting: VaultSetting) -> dict[str, object]:
+    role = "confirms" if setting.confirm else "follows"
+    row: dict[str, object] = describe(setting) | {"role": role if setting.confirmed else "recovery key not proven"}
+    row |= {"accounts": "", "records": "", "packs": "", "bytes": "", "problem": ""}
+    try:
+        vault = keepwell.vaults.open(setting.name)
+    except KeepwellError as error:
+        return row | {"problem": error.message}
+    try:
+        heads, packs = vault.heads(), vault.packs()
+        row |= {"accounts": len(heads), "records": sum(head.sequence for head in heads.values())}
+        row |= {"packs": len(packs), "bytes": sum(pack.size for pack in packs)}
+        return row | {"problem": "; ".join(problem.message for problem in vault.problems)}
+    finally:
+        vault.close()
+
+
+def remove(name: Name, /, *, common: Common = DEFAULTS) -> None:
+    """Ship to a vault no more; what lies in it stays, and can be restored from or added again."""
+    with open_keepwell(common.data) as keepwell:
+        setting = keepwell.vaults.settings.named(name)
+        keepwell.vaults.settings.remove(name)
+    if common.json:
+        print_json(describe(setting) | {"removed": True})
+    else:
+        print_line(f"Keepwell ships to the vault {name} no more. What lies at {setting.url} stays there.")

@@ -1,0 +1,141 @@
+"""The keeper: brings vaults up to date, back into service, and keeps them small, all the time and at bounded cost.
+
+Every process that serves has one, for its own links. What only one of them may do (publishing manifests, merging,
+verifying, drilling) is done by the one that holds the lock file `vaults/keeper.lock`; it is free again when that
+process ends, however it ends.
+
+A tick does what is due and never raises: what fails is the vault's fault, told by its link, and tried again later.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from keepwell.ground.clock import Clock
+from keepwell.ground.durable import make_folder
+from keepwell.ground.process import try_lock
+from keepwell.model.errors import KeepwellError
+from keepwell.services.confirming import Confirming, VaultLink
+from keepwell.services.vault_settings import FOLDER, VaultSetting, VaultSettings
+
+TICK_SECONDS: Final = 1.0
+REOPEN_SECONDS: Final = 5.0
+"""How long a vault that is down is left alone before it is tried again."""
+
+TAIL_OCTETS_MAX: Final = 4 * 1024 * 1024
+TAIL_SECONDS_MAX: Final = 300.0
+"""A tail is put into packs when it is this long, or this old."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that the elected keeper does to an open vault, at most every `seconds`."""
+
+    name: str
+    seconds: float
+    carry_out: Callable[[VaultLink], None]
+
+
+class Keeper:
+    """Keeps the links of one process. Invariant: only its own thread opens links and carries out duties."""
+
+    def __init__(
+        self,
+        data: Path,
+        confirming: Confirming,
+        settings: VaultSettings,
+        link_to: Callable[[VaultSetting], VaultLink],
+        clock: Clock,
+        duties: Sequence[Duty] = (),
+    ) -> None:
+        """For these links; vaults that the settings come to name get links by `link_to`."""
+        self._folder = data / FOLDER
+        self._confirming = confirming
+        self._settings = settings
+        self._link_to = link_to
+        self._clock = clock
+        self._duties = duties
+        self._tried: dict[str, float] = {}
+        self._rolled: dict[str, float] = {}
+        self._done: dict[tuple[str, str], float] = {}
+        self._election: int | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Keep from a thread of its own, until `close`."""
+        self._thread = threading.Thread(target=self._run, name="keepwell-keeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; may be called twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._election is not None:
+            os.close(self._election)
+            self._election = None
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        self._follow_settings()
+        for link in self._confirming.links:
+            try:
+                self._keep(link)
+            except KeepwellError as error:
+                link.go_down(error)
+                _log.warning("vault.fell", vault=link.name, reason=error.message)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            try:
+                self.tick()
+            except Exception:  # the keeper outlives what nobody foresaw: without it nothing would be brought up to date
+                _log.exception("keeper.failed")
+
+    def _follow_settings(self) -> None:
+        settings = {one.name: one for one in self._settings.all()}
+        known = {link.name for link in self._confirming.links}
+        for name in known - settings.keys():
+            self._confirming.discard(name)
+        for name in settings.keys() - known:
+            self._confirming.add(self._link_to(settings[name]))
+
+    def _keep(self, link: VaultLink) -> None:
+        now = self._clock.monotonic()
+        if link.fault is not None:
+            if now - self._tried.get(link.name, -REOPEN_SECONDS) >= REOPEN_SECONDS:
+                self._tried[link.name] = now
+                done = link.reopen()
+                _log.info("vault.opened", vault=link.name, epoch=link.vault.epoch, shipped=done.shipped)
+            return
+        link.catch_up()
+        rolled = self._rolled.setdefault(link.name, now)
+        if link.tail_size() > TAIL_OCTETS_MAX or now - rolled >= TAIL_SECONDS_MAX:
+            self._rolled[link.name] = now
+            link.roll()
+        if self._is_elected():
+            self._do_duties(link, now)
+
+    def _do_duties(self, link: VaultLink, now: float) -> None:
+        for duty in self._duties:
+            key = (link.name, duty.name)
+            if now - self._done.setdefault(key, now) >= duty.seconds:
+                self._done[key] = now
+                duty.carry_out(link)
+
+    def _is_elected(self) -> bool:
+        if self._election is None:
+            make_folder(self._folder)
+            self._election = try_lock(self._folder / "keeper.lock")
+        return self._election is not None
