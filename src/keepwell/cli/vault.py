@@ -52,12 +52,13 @@ def add(
             recipients=keys.recipients() if keys else None,
         )
         records = None if is_served(common.data) else _fill(keepwell, name)
+    secrets = hand_out(keys, setting, key_file) if keys else None
     if common.json:
-        print_json(describe(setting) | {"shipped": records})
-    else:
-        _tell(setting, records, common)
-    if keys is not None:
-        hand_out(keys, setting, key_file, common)
+        print_json(describe(setting) | {"shipped": records} | (secrets.document() if secrets else {}))
+        return
+    _tell(setting, records, common)
+    if secrets is not None:
+        secrets.show(common)
 
 
 def _fill(keepwell: Keepwell, name: str) -> int:

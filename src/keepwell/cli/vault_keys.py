@@ -1,8 +1,9 @@
-"""`keepwell vault keys NAME`: the keys of an encrypted vault; the recovery key is typed back before the vault counts."""
+"""`keepwell vault keys NAME`: whose keys open an encrypted vault; the recovery key is typed back here."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -45,23 +46,40 @@ def keys(
         _print_recipients(setting, common)
 
 
-def hand_out(new: NewKeys, setting: VaultSetting, key_file: Path | None, common: Common) -> None:
-    """Give the operator's key and the recovery sheet away, this once."""
-    about = f"The operator\u2019s secret key of the Keepwell vault {setting.name}."
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secret keys of a new vault on their way to people, this once; the operator's may be in a file already."""
+
+    keys: NewKeys
+    vault: str
+    key_file: Path | None
+
+    def document(self) -> dict[str, object]:
+        """For programs."""
+        operator = {} if self.key_file else {"operator_key": str(self.keys.operator)}
+        return {"recovery_key": str(self.keys.recovery), **operator}
+
+    def show(self, common: Common) -> None:
+        """For people."""
+        print_line()
+        if self.key_file is not None:
+            print_line(f"The operator’s key is in {self.key_file}. Keep it away from this server.")
+        else:
+            print_line(render_key_file(self.keys.operator, f"{_about(self.vault)} It is shown this once."))
+        print_line(render_recovery_sheet(self.keys.recovery, self.vault))
+        print_line("The vault counts once the recovery key was typed back from the sheet:")
+        print_line(f"  {command(common, 'vault', 'keys', self.vault, '--recovery')}")
+
+
+def hand_out(new: NewKeys, setting: VaultSetting, key_file: Path | None) -> Secrets:
+    """Write the operator's key to the file that was named, if one was. Raises AlreadyThere, OSError."""
     if key_file is not None:
-        write_key_file(key_file, new.operator, about)
-    if common.json:
-        secret = None if key_file is not None else str(new.operator)
-        print_json({"operator_key": secret, "recovery_key": str(new.recovery)})
-        return
-    print_line()
-    if key_file is not None:
-        print_line(f"The operator\u2019s key is in {key_file}. Keep it away from this server.")
-    else:
-        print_line(render_key_file(new.operator, about + " It is shown this once."))
-    print_line(render_recovery_sheet(new.recovery, setting.name))
-    print_line("The vault counts once the recovery key was typed back from the sheet:")
-    print_line(f"  {command(common, 'vault', 'keys', setting.name, '--recovery')}")
+        write_key_file(key_file, new.operator, _about(setting.name))
+    return Secrets(new, setting.name, key_file)
+
+
+def _about(vault: str) -> str:
+    return f"The operator’s secret key of the Keepwell vault {vault}."
 
 
 def _print_recipients(setting: VaultSetting, common: Common) -> None:

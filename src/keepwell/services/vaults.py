@@ -28,8 +28,7 @@ from keepwell.vault.documents import EpochDocument, VaultDocument, render_docume
 from keepwell.vault.keys import Recipients, read_drill_key
 from keepwell.vault.layout import FORMAT_VERSION, README, VAULT_DOCUMENT
 from keepwell.vault.media import open_medium
-from keepwell.vault.medium import Medium
-from keepwell.vault.objects import create_or_same
+from keepwell.vault.medium import Medium, create_or_same
 from keepwell.vault.probe import probe
 from keepwell.vault.readme import render_readme
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal

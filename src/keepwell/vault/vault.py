@@ -54,8 +54,7 @@ from keepwell.vault.layout import (
     sealed_blob_name,
 )
 from keepwell.vault.lines import Line
-from keepwell.vault.medium import Medium, ObjectInfo
-from keepwell.vault.objects import create_or_same
+from keepwell.vault.medium import Medium, ObjectInfo, create_or_same
 from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
 from keepwell.vault.sealing import Seal
 from keepwell.vault.tail import parse_tail_object

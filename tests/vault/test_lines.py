@@ -1,0 +1,82 @@
+"""Journal lines: what is rendered parses to the same, and nothing that was changed passes for it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keepwell.model.errors import Damaged
+from keepwell.vault.lines import Line, parse_lines, parse_tail, render_line
+from tests.vault.journals import Journal
+
+
+def lines_of(journal: Journal) -> bytes:
+    return b"".join(render_line(one) for one in journal.carried)
+
+
+@given(body=st.binary(max_size=200), name=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
+def test_whatever_is_rendered_parses_to_the_same(body: bytes, name: str) -> None:
+    """Record and bytes survive, whatever the bytes are: UTF-8 travels as text, the rest as base64."""
+    journal = Journal()
+    journal.put(name, body)
+    found = parse_lines(lines_of(journal))
+    assert found == [Line(one.record, one.body) for one in journal.carried]
+
+
+def test_bytes_in_a_blob_are_named() -> None:
+    """With a blob the line names the object and has no bytes."""
+    journal = Journal()
+    journal.put("bob")
+    [line] = parse_lines(render_line(journal.carried[-1], "blobs/ab/abc"))
+    assert (line.body, line.blob) == (None, "blobs/ab/abc")
+
+
+def test_a_changed_field_is_found() -> None:
+    """A record whose name was changed does not prove itself."""
+    journal = Journal()
+    journal.put("bob")
+    with pytest.raises(Damaged, match=r"record 3 of .*: its hash does not match its fields"):
+        parse_lines(lines_of(journal).replace(b'"bob"', b'"rob"'))
+
+
+def test_changed_bytes_are_found() -> None:
+    """Bytes that are not those of the digest are found."""
+    journal = Journal()
+    journal.put("bob", b"one")
+    with pytest.raises(Damaged, match="the bytes it brings do not match its digest"):
+        parse_lines(lines_of(journal).replace(b'"one"', b'"two"'))
+
+
+def test_a_record_with_fields_of_a_newer_format_proves_itself() -> None:
+    """What is not known here is covered by the hash all the same, and does not make a record wrong."""
+    journal = Journal()
+    fields = json.loads(render_line(journal.carried[0]))
+    fields["colour"] = "blue"
+    del fields["hash"]
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    import hashlib
+
+    fields["hash"] = hashlib.sha256(canonical).hexdigest()
+    assert len(parse_lines(json.dumps(fields).encode() + b"\n")) == 1
+    fields["colour"] = "red"
+    with pytest.raises(Damaged):
+        parse_lines(json.dumps(fields).encode() + b"\n")
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_tail_that_was_cut_off_gives_what_is_whole(cut: int) -> None:
+    """A crash in the middle of the last line leaves the lines before it."""
+    journal = Journal()
+    journal.put("bob")
+    octets = lines_of(journal)
+    assert [one.record for one in parse_tail(octets[:-cut])] == [one.record for one in journal.carried[:2]]
+
+
+def test_a_tail_ends_where_it_does_not_prove_itself() -> None:
+    """What stands behind a damaged line of a tail was not confirmed in that order, and does not count."""
+    journal = Journal()
+    journal.put("bob")
+    journal.put("eve")
+    octets = lines_of(journal).replace(b'"bob"', b'"rob"') + b"\n" * 1000
+    assert len(parse_tail(octets)) == 2
