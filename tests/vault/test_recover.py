@@ -11,7 +11,8 @@ from pyrage.x25519 import Identity
 
 from keepwell.model.names import Kind
 from keepwell.model.record import Op
-from keepwell.vault.keys import NewKeys, make_keys, write_key_file
+from keepwell.vault.documents import VaultDocument
+from keepwell.vault.keys import NewKeys, Recipients, make_keys, write_key_file
 from keepwell.vault.readme import read_script, render_readme
 from keepwell.vault.sealing import AgeSeal
 from tests.vault.handmade import ADA, BOB, HandmadeVault, Journal
@@ -449,6 +450,11 @@ def test_a_damaged_sealed_frame_spares_the_others(sealed: HandmadeVault, tmp_pat
 # The README.
 
 
+def readme_of(recipients: Recipients | None) -> bytes:
+    made_at = "2026-11-23T09:00:00Z"
+    return render_readme(VaultDocument(keepwell_vault=1, id="v_k3wq", made_at=made_at, recipients=recipients))
+
+
 def typed_from(readme: str) -> list[str]:
     """What the README tells to type: its indented lines but the public keys."""
     lines = readme[: readme.index("## What lies here")].splitlines()
@@ -488,8 +494,7 @@ def test_who_follows_the_readme_gets_everything_back(tmp_path: Path, keys: NewKe
     vault.pack((ADA, ada.lines), (system.account, system.lines))
     vault.manifest(ada, system)
     write_key_file(tmp_path / "key.txt", keys.operator, "the operator's")
-    readme = render_readme(vault="v_k3wq7m5d2xhv4tzs", made_at="2026-11-23T09:00:00Z", recipients=recipients)
-    *_, logins, history = follow(vault, tmp_path, readme)
+    *_, logins, history = follow(vault, tmp_path, readme_of(recipients))
     assert logins == f"{ADA} ada\n"
     assert "BEGIN:VCARD" in history
     assert items_below(tmp_path / "recovered")[f"{ADA}/contacts/friends/bob.vcf"] == CARD
@@ -498,10 +503,9 @@ def test_who_follows_the_readme_gets_everything_back(tmp_path: Path, keys: NewKe
 def test_the_readme_says_which_vault_it_is(keys: NewKeys) -> None:
     """Its id, when it was made, and the public keys of an encrypted one; a plain one says that anyone can read it."""
     recipients = keys.recipients()
-    sealed = render_readme(vault="v_k3wq", made_at="2026-11-23T09:00:00Z", recipients=recipients).decode()
-    plain = render_readme(vault="v_k3wq", made_at="2026-11-23T09:00:00Z", recipients=None).decode()
+    sealed, plain = readme_of(recipients).decode(), readme_of(None).decode()
     for text in (sealed, plain):
-        assert "vault v_k3wq, made 2026-11-23T09:00:00Z" in text
+        assert "vault v_k3wq, made 2026-11-23T09:00:00Z, of format version 1." in text
         assert read_script("recover") in text
     assert all(key in sealed for key in recipients.public_keys())
     assert read_script("open_sealed") in sealed

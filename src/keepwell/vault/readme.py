@@ -10,8 +10,7 @@ from importlib.resources import files
 
 import jinja2
 
-from keepwell.vault.keys import Recipients
-from keepwell.vault.layout import FORMAT_VERSION
+from keepwell.vault.documents import VaultDocument
 
 
 def read_script(name: str) -> str:
@@ -19,16 +18,13 @@ def read_script(name: str) -> str:
     return _read(f"{name}.sh")
 
 
-def render_readme(*, vault: str, made_at: str, recipients: Recipients | None) -> bytes:
-    """The README of the vault with this id, made at this moment; encrypted when it has recipients."""
+def render_readme(document: VaultDocument) -> bytes:
+    """The README of the vault with this document."""
     environment = jinja2.Environment(  # noqa: S701 - this is Markdown, not HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     text = environment.from_string(_read("README.md.jinja")).render(
-        vault=vault,
-        made_at=made_at,
-        version=FORMAT_VERSION,
-        recipients=recipients,
+        vault=document,
         recover=read_script("recover"),
         open_sealed=read_script("open_sealed"),
     )
