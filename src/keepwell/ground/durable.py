@@ -8,31 +8,41 @@ Order of a durable write, and what a power cut leaves behind at each step:
 4. fsync the folder: the new name for certain.
 
 After an error in any step the target is either the old or the new whole file, and the caller is told by the OSError.
+
+A durable creation is the same but for step 3, which links the temporary file to the target's name instead: that refuses
+a name that is taken, where a rename would replace it. The temporary name goes before step 4. Whoever finds the name
+taken syncs the folder too: the one who took it may have died between steps 3 and 4.
+
+A sync that failed must not be tried again (the system may have forgotten what it could not write): SyncFailed tells it
+from the errors after which trying again is right.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 
+class SyncFailed(OSError):
+    """A sync failed: what was written since the last one may be lost, even when a later sync returns."""
+
+
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the names in `folder` survive a power cut. Raises SyncFailed."""
+    _sync_path(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of `path` survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the bytes of `path` survive a power cut. Raises SyncFailed."""
+    _sync_path(path, os.O_RDONLY)
+
+
+def sync_data(descriptor: int) -> None:
+    """Make the bytes of an open file survive a power cut, and its length when that grew. Raises SyncFailed."""
+    _sync(os.fdatasync, descriptor)
 
 
 def make_folder(folder: Path, *, mode: int = 0o700) -> None:
@@ -47,7 +57,7 @@ def make_folder(folder: Path, *, mode: int = 0o700) -> None:
 
 def write_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
     """Put `octets` at `path` whole or not at all; on return they survive a power cut."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
+    temporary = _temporary(path)
     try:
         _write_synced(temporary, octets, mode)
         temporary.rename(path)
@@ -57,9 +67,63 @@ def write_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def create_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
+    """Put `octets` at `path` whole or not at all; on return they survive a power cut.
+
+    Raises FileExistsError when the name is taken, and then what is there survives a power cut as well.
+    """
+    try:
+        _require_free(path)
+        _link_new(path, octets, mode)
+    except FileExistsError:
+        sync_folder(path.parent)
+        raise
+    sync_folder(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove `path`; on return it is gone also after a power cut. Raises FileNotFoundError."""
+    path.unlink()
+    sync_folder(path.parent)
+
+
+def _require_free(path: Path) -> None:
+    """Refuse early: the link would refuse as well, but only after all bytes were written."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _link_new(path: Path, octets: bytes, mode: int) -> None:
+    temporary = _temporary(path)
+    try:
+        _write_synced(temporary, octets, mode)
+        os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
+
+
 def _write_synced(path: Path, octets: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
-        os.fsync(file.fileno())
+        _sync(os.fsync, file.fileno())
+
+
+def _sync_path(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        _sync(os.fsync, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(how: Callable[[int], None], descriptor: int) -> None:
+    try:
+        how(descriptor)
+    except OSError as error:
+        raise SyncFailed(error.errno, f"sync failed: {error.strerror}") from error
