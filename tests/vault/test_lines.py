@@ -73,6 +73,14 @@ def test_a_tail_that_was_cut_off_gives_what_is_whole(cut: int) -> None:
     assert [one.record for one in parse_tail(octets[:-cut])] == [one.record for one in journal.carried[:2]]
 
 
+@pytest.mark.parametrize("behind", [b"\n" * 1000, b'{"account":' + b"\n" * 1000, b"\n" * 10 + b"\0" * 1000])
+def test_space_taken_beforehand_is_no_line(behind: bytes) -> None:
+    """Line feeds behind the lines of a tail, a line begun in them, and zeros of a crash are nothing confirmed."""
+    journal = Journal()
+    journal.put("bob")
+    assert [one.record for one in parse_tail(lines_of(journal) + behind)] == [one.record for one in journal.carried]
+
+
 def test_a_tail_ends_where_it_does_not_prove_itself() -> None:
     """What stands behind a damaged line of a tail was not confirmed in that order, and does not count."""
     journal = Journal()

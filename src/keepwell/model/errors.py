@@ -12,6 +12,7 @@
     │   ├── TooLarge              over a size limit
     │   ├── StaleToken            a sync token that this history cannot answer
     │   ├── TooManyResults        a query whose answer is over the limit
+    │   ├── UnfitMedium           a medium does not do what a vault relies on
     │   └── BadRequest            anything else that the caller can mend
     ├── Unavailable               for now; nothing was changed; trying again is right
     │   ├── StorageFault          a medium failed; it takes no more writes until it was verified
@@ -105,6 +106,10 @@ class StaleToken(Refused):
 
 class TooManyResults(Refused):
     """The answer would be over the limit; the caller narrows the question."""
+
+
+class UnfitMedium(Refused):
+    """A medium does not do what a vault relies on: it takes what it should refuse, or hides what it has."""
 
 
 class BadRequest(Refused):

@@ -17,6 +17,7 @@ PACKS: Final = "packs/"
 BLOBS: Final = "blobs/"
 MANIFESTS: Final = "manifests/"
 TAILS: Final = "tails/"
+PROBE: Final = "probe/"
 
 SEALED_SUFFIX: Final = ".age"
 _PACK_SUFFIX: Final = ".jsonl.zst"

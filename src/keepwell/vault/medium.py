@@ -10,14 +10,24 @@ Promises, held by `tests/vault/medium_suite.py` for every medium:
 2. Two creates of one name: one wins, the other raises AlreadyThere and changes nothing.
 3. A name is there with all its bytes or not at all, also after a crash.
 4. Errors of the medium are StorageFault, and say what was tried; after one the caller must take nothing for granted.
+   A create that failed may have been done: `claim` and `create_or_same` find out, and may be called again.
+5. A medium that is gone (a disk unmounted, a bucket removed) is a StorageFault: it is never told as an object that is
+   not there or as a short listing.
+6. No name leads out of the vault: what is no name of an object is refused (BadRequest) and never listed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+from keepwell.model.errors import AlreadyThere, BadRequest, Damaged
+
+_part = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_name: Final = re.compile(rf"{_part}(?:/{_part})*")
 
 
 class ObjectInfo(msgspec.Struct, frozen=True):
@@ -39,8 +49,9 @@ class Medium(Protocol):
         ...
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        """A part of an object; shorter where the object ends; a negative offset counts from its end.
+        """A part of an object, shorter where the object ends.
 
+        A negative offset counts from the object's end; one that is before its beginning is its beginning.
         Raises NotThere, StorageFault.
         """
         ...
@@ -58,7 +69,10 @@ class Medium(Protocol):
         ...
 
     def open_log(self, name: str) -> Log | None:
-        """A new log under this name; None when this medium cannot append. Raises AlreadyThere, StorageFault."""
+        """A new log under this name; None when this medium cannot append. Raises AlreadyThere, StorageFault.
+
+        Reading the object may give line feeds at its end that were not appended: space taken beforehand.
+        """
         ...
 
     def identity(self) -> MediumIdentity:
@@ -90,9 +104,46 @@ class Log(Protocol):
 
 
 class MediumIdentity(msgspec.Struct, frozen=True):
-    """What a medium stands on. `devices` are the block devices below a folder (`8:1`), empty when it is remote."""
+    """What a medium stands on.
+
+    `devices` are the block devices below a folder (`8:1`; `0:35` for a file system without one that can be seen),
+    empty when it is remote.
+    """
 
     scheme: str
     place: str
     host: str
     devices: tuple[str, ...] = ()
+
+
+def is_object_name(name: str) -> bool:
+    """Whether an object can have this name: plain parts joined by `/`, none of which begins with a dot."""
+    return _name.fullmatch(name) is not None
+
+
+def require_object_name(name: str) -> None:
+    """Refuse what is no name of an object, such as `../elsewhere`. Raises BadRequest."""
+    if not is_object_name(name):
+        raise BadRequest(f"{name!r} cannot be the name of an object in a vault")
+
+
+def claim(medium: Medium, name: str, octets: bytes) -> bool:
+    """Keep an object unless another has its name: whether these bytes are there now.
+
+    A create whose answer was lost has been done: so a name that is taken by these very bytes is ours, and bytes that no
+    one else would write (a random word in them) tell who won. Raises StorageFault, NotThere when it was just removed.
+    """
+    try:
+        medium.create(name, octets)
+    except AlreadyThere:
+        return medium.read(name) == octets
+    return True
+
+
+def create_or_same(medium: Medium, name: str, octets: bytes) -> None:
+    """Keep an object whose name comes from its bytes; done when it is there already. Raises Damaged, StorageFault."""
+    if not claim(medium, name, octets):
+        raise Damaged(
+            f"{name} is in the vault already, with other bytes than its name says",
+            hint="What is there was damaged. Keep it for looking at, under another name, and ship again.",
+        )
