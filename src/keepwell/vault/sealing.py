@@ -14,6 +14,7 @@ import pyrage
 from pyrage.x25519 import Identity, Recipient
 
 from keepwell.model.errors import Damaged, Locked
+from keepwell.vault.keys import public_key
 
 _NO_KEY_FITS: Final = "No matching keys found"
 
@@ -60,18 +61,20 @@ class AgeSeal:
             raise Damaged("an encrypted vault names no public key")
         self._recipients = [_parse_recipient(text) for text in recipients]
         self._identities = list(identities)
+        self._key_fits = not {str(one) for one in self._recipients}.isdisjoint(map(public_key, identities))
 
     def seal(self, octets: bytes) -> bytes:
         """An age file of these bytes for every recipient; another one at every call."""
         return pyrage.encrypt(octets, self._recipients)
 
     def unseal(self, octets: bytes) -> bytes:
-        """The bytes in an age file. Raises Locked, and Damaged when it is none or its seal is broken."""
+        """The bytes in an age file. Raises Locked when no key here is the vault's, else Damaged."""
         try:
             return pyrage.decrypt(octets, self._identities)
         except pyrage.DecryptError as error:
-            # The library has one class for every reason.
-            if str(error) == _NO_KEY_FITS:
+            # The library has one class for every reason. With a key of this vault's an object that does not know it is
+            # damaged: one flipped bit among the keys of its header looks the same.
+            if str(error) == _NO_KEY_FITS and not self._key_fits:
                 raise _locked() from error
             raise Damaged(f"{len(octets)} encrypted bytes cannot be opened: {error}") from error
 
