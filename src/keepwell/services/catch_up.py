@@ -146,9 +146,9 @@ def extend_from(store: Store, vault: Vault, account: AccountId) -> int:
     with place.reading() as snapshot:
         head = snapshot.head()
     findings = Findings()
-    carried = list(read_account(vault, account, head, findings))
+    carried = list(read_account([vault], account, head, findings))
     if not carried:
-        faults = "; ".join(error.message for _, error in findings.faults)
+        faults = "; ".join(fault.error.message for fault in findings.faults)
         raise Forked(f"what vault {vault.name} has does not continue record {head.sequence} of {account}. {faults}")
     for start in range(0, len(carried), HEALED_BATCH):
         place.extend(carried[start : start + HEALED_BATCH], index_again)
@@ -159,7 +159,7 @@ def restore_from(store: Store, vault: Vault, account: AccountId) -> int:
     """Make the account anew from a vault; a damaged one is set aside first. Raises Damaged, Locked."""
     if account in store.accounts():
         store.set_aside(account)
-    place = store.restore(account, read_account(vault, account), index_again)
+    place = store.restore(account, read_account([vault], account), index_again)
     with place.reading() as snapshot:
         return snapshot.head().sequence
 

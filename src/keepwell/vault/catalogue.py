@@ -20,10 +20,11 @@ NOTHING = Head(0, GENESIS)
 
 @dataclass(frozen=True, slots=True)
 class FrameRef:
-    """A frame and the pack that it lies in."""
+    """A frame, the pack that it lies in, and the epoch in which that was written."""
 
     pack: str
     frame: Frame
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Catalogue:
         self.packs[pack.name] = pack
         for frame in pack.index.frames:
             frames = self._of(frame.account).frames
-            frames.append(FrameRef(pack.name, frame))
+            frames.append(FrameRef(pack.name, frame, pack.index.epoch))
             frames.sort(key=lambda ref: (ref.frame.first, -ref.frame.last))
 
     def drop_pack(self, name: str) -> None:

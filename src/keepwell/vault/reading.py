@@ -1,81 +1,198 @@
-"""Reading an account out of a vault: the longest run of records that prove themselves, whichever object has them.
+"""Reading an account out of one or several vaults: the longest run of records that prove themselves, from whichever.
 
-For each record the frames that hold it are tried, the one that leads farthest first, then the tails. What is damaged or
-missing is passed over and told; only when nothing has the next record does the run end.
+For each record the frames that hold it are tried, whichever vault they are in: those of the newest epoch first, of
+these the one that leads farthest, then the tails. What is damaged or missing is passed over and told; only when nothing
+anywhere has the next record does the run end. Bytes outside the lines are sought in the same way (`Bodies`).
+
+Two vaults, or a vault to which two servers wrote, may have different records under one number. The run then follows the
+newest epoch, whose writer had read what was there before it acknowledged anything; the other side is told as a fork,
+never mixed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from keepwell.model.errors import Damaged, KeepwellError, NotThere
-from keepwell.model.names import AccountId
-from keepwell.model.record import check_follows
+from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere
+from keepwell.model.names import AccountId, Digest
+from keepwell.model.record import check_follows, digest_of
 from keepwell.storage.contract import Carried, Head
 from keepwell.vault.catalogue import NOTHING, FrameRef
 from keepwell.vault.lines import Line
 from keepwell.vault.vault import Vault
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was passed over while reading: the vault and the object at fault, and why."""
+
+    vault: str
+    name: str
+    error: KeepwellError
+
+
 @dataclass(slots=True)
 class Findings:
-    """What was passed over while reading: the object at fault, and why."""
+    """Everything that was passed over."""
 
-    faults: list[tuple[str, KeepwellError]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLine:
+    """A line, and the vault that it was read from."""
+
+    vault: Vault
+    line: Line
 
 
 def read_account(
-    vault: Vault, account: AccountId, after: Head = NOTHING, findings: Findings | None = None
+    vaults: Sequence[Vault], account: AccountId, after: Head = NOTHING, findings: Findings | None = None
 ) -> Iterator[Carried]:
     """The account's records behind `after`, in order, each proven to follow the one before, with the bytes they bring.
 
-    Ends where nothing in the vault continues the run. Raises Locked, StorageFault.
+    Ends where nothing in the vaults continues the run. Bytes that nothing has are left out and told. Raises Locked,
+    StorageFault.
     """
     findings = findings if findings is not None else Findings()
-    head, bad = after, set[FrameRef]()
-    while True:
-        lines = _next_lines(vault, account, head, bad, findings)
-        if not lines:
-            return
-        for line in lines:
-            carried = _carried(vault, line, findings)
-            head = Head(line.record.facts.seq, line.record.hash)
-            yield carried
+    bodies = Bodies(vaults, account, findings)
+    for found in read_lines(vaults, account, after, findings):
+        yield Carried(found.line.record, bodies.read(found))
 
 
-def _next_lines(vault: Vault, account: AccountId, head: Head, bad: set[FrameRef], findings: Findings) -> list[Line]:
-    """The lines that continue `head`, from the best source that proves itself; none when there is none."""
-    wanted = head.sequence + 1
-    refs = [ref for ref in vault.frames(account) if ref.frame.first <= wanted <= ref.frame.last and ref not in bad]
-    for ref in sorted(refs, key=lambda one: -one.frame.last):
+def read_lines(
+    vaults: Sequence[Vault], account: AccountId, after: Head = NOTHING, findings: Findings | None = None
+) -> Iterator[FoundLine]:
+    """The same as lines: bytes that are objects of their own are not read."""
+    return _Run(vaults, account, after, findings if findings is not None else Findings()).lines()
+
+
+class Bodies:
+    """The bytes of one account's records, from whichever vault has them."""
+
+    def __init__(self, vaults: Sequence[Vault], account: AccountId, findings: Findings) -> None:
+        """What is passed over is added to the findings."""
+        self._vaults = vaults
+        self._account = account
+        self._findings = findings
+        self._others: dict[Digest, list[FoundLine]] | None = None
+
+    def read(self, found: FoundLine) -> bytes | None:
+        """The bytes that this line's record brings, proven; None when it brings none, or no vault has them.
+
+        Raises Locked, StorageFault.
+        """
+        digest = found.line.record.facts.digest
+        if digest is None or found.line.blob is None:
+            return found.line.body
+        body = self._read_one(found, digest)
+        if body is not None:
+            return body
+        tried: set[tuple[str, str | None]] = {(found.vault.name, found.line.blob)}
+        for other in self._elsewhere().get(digest, ()):
+            place = other.vault.name, other.line.blob
+            if place not in tried and (body := self._read_one(other, digest)) is not None:
+                return body
+            tried.add(place)
+        return None
+
+    def _read_one(self, found: FoundLine, digest: Digest) -> bytes | None:
+        name = found.line.blob
+        if name is None:
+            return found.line.body
         try:
-            lines = vault.read_frame(ref)[wanted - ref.frame.first :]
-            check_follows(head.sequence, head.hash, lines[0].record)
+            body = found.vault.read_blob(name)
+            if digest_of(body) != digest:
+                raise Damaged(f"{name} in vault {found.vault.name} does not hold the bytes {digest}")
         except (Damaged, NotThere) as error:
-            bad.add(ref)
-            findings.faults.append((ref.pack, error))
-        else:
-            return lines
-    return _from_tails(vault.tail_lines(account), head)
+            self._findings.faults.append(Fault(found.vault.name, name, error))
+            return None
+        return body
+
+    def _elsewhere(self) -> dict[Digest, list[FoundLine]]:
+        """Every line of the account that brings bytes, by their digest: all frames are read for it, once."""
+        if self._others is None:
+            self._others = {}
+            for found in _all_lines(self._vaults, self._account):
+                digest = found.line.record.facts.digest
+                if digest is not None and (found.line.blob is not None or found.line.body is not None):
+                    self._others.setdefault(digest, []).append(found)
+        return self._others
 
 
-def _from_tails(tail: list[Line], head: Head) -> list[Line]:
-    lines: list[Line] = []
-    for line in tail:
+def _all_lines(vaults: Sequence[Vault], account: AccountId) -> Iterator[FoundLine]:
+    """Every line of the account that proves itself, in whatever order."""
+    for vault in vaults:
+        for ref in vault.frames(account):
+            try:
+                lines = vault.read_frame(ref)
+            except (Damaged, NotThere):
+                continue
+            yield from (FoundLine(vault, line) for line in lines)
+        yield from (FoundLine(vault, line) for line in vault.tail_lines(account))
+
+
+class _Run:
+    """One run in the making. Invariant: `head` is the last record that was given out, or where the run began."""
+
+    def __init__(self, vaults: Sequence[Vault], account: AccountId, after: Head, findings: Findings) -> None:
+        self._vaults = vaults
+        self._account = account
+        self._head = after
+        self._findings = findings
+        found = [(vault, ref) for vault in vaults for ref in vault.frames(account)]
+        self._refs = sorted(found, key=lambda one: (-one[1].epoch, -one[1].frame.last))
+
+    def lines(self) -> Iterator[FoundLine]:
+        while found := self._next():
+            yield from found
+
+    def _next(self) -> list[FoundLine]:
+        """The lines that continue the run, from the best source that proves itself; none when there is none."""
+        wanted = self._head.sequence + 1
+        for source in [one for one in self._refs if one[1].frame.first <= wanted <= one[1].frame.last]:
+            vault, ref = source
+            try:
+                lines = vault.read_frame(ref)[wanted - ref.frame.first :]
+                self._require_continues(lines[0])
+            except (Damaged, NotThere) as error:
+                self._pass_over(source, error)
+            else:
+                return self._taken(vault, lines)
+        tails = ((vault, self._from_tail(vault)) for vault in self._vaults)
+        return next((self._taken(vault, lines) for vault, lines in tails if lines), [])
+
+    def _pass_over(self, source: tuple[Vault, FrameRef], error: KeepwellError) -> None:
+        """It leads on from nowhere in this run: records are chained, so none of its later ones would either."""
+        self._refs.remove(source)
+        self._findings.faults.append(Fault(source[0].name, source[1].pack, error))
+
+    def _require_continues(self, line: Line) -> None:
         facts = line.record.facts
-        if facts.seq == head.sequence + 1 and facts.prev == head.hash:
-            lines.append(line)
-            head = Head(facts.seq, line.record.hash)
-    return lines
+        if facts.prev != self._head.hash:
+            raise self._fork(facts.seq - 1)
+        check_follows(self._head.sequence, self._head.hash, line.record)
 
+    def _from_tail(self, vault: Vault) -> list[Line]:
+        lines: list[Line] = []
+        head = self._head
+        for line in vault.tail_lines(self._account):
+            facts = line.record.facts
+            if facts.seq == head.sequence + 1 and facts.prev == head.hash:
+                lines.append(line)
+                head = Head(facts.seq, line.record.hash)
+        return lines
 
-def _carried(vault: Vault, line: Line, findings: Findings) -> Carried:
-    """The record with its bytes; without them when the object that should have them does not."""
-    if line.blob is None:
-        return Carried(line.record, line.body)
-    try:
-        return Carried(line.record, vault.read_blob(line.blob))
-    except (Damaged, NotThere) as error:
-        findings.faults.append((line.blob, error))
-        return Carried(line.record, None)
+    def _taken(self, vault: Vault, lines: list[Line]) -> list[FoundLine]:
+        first, last = lines[0].record.facts.seq, lines[-1].record
+        self._head = Head(last.facts.seq, last.hash)
+        ending = [one for one in self._refs if first <= one[1].frame.last <= last.facts.seq]
+        for source in ending:
+            end = source[1].frame
+            if end.head != lines[end.last - first].record.hash:
+                self._pass_over(source, self._fork(end.last))
+        return [FoundLine(vault, line) for line in lines]
+
+    def _fork(self, sequence: int) -> Forked:
+        return Forked(f"record {sequence} of {self._account} is another one there")
