@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import GENESIS, Facts, Op, Properties, Record, digest_of, seal
 from keepwell.storage.contract import Carried
+from keepwell.storage.memory_transaction import replayed
 from keepwell.vault.lines import render_line
-from keepwell.vault.pack import Run
+from keepwell.vault.pack import LedgerNote, Run, note_of
 
 ANNA = AccountId("a_annaannaannaanna")
 BERT = AccountId("a_bertbertbertbert")
@@ -59,8 +62,21 @@ class Journal:
     def remove(self, name: str) -> Record:
         return self.add(Op.REMOVE, Kind.CONTACTS, "friends", name)
 
-    def run(self, first: int = 1, last: int | None = None) -> Run:
-        """Records `first` to `last` as what becomes a frame."""
+    def ledger(self, last: int | None = None) -> dict[Kind, LedgerNote]:
+        """What the records up to `last` come to, as a store would say."""
+        records = [one.record for one in self.carried[:last]]
+        return note_of(replayed(self.account, LINEAGE, records).ledger())
+
+    def run(
+        self,
+        first: int = 1,
+        last: int | None = None,
+        *,
+        lines: Sequence[bytes] | None = None,
+        blobs: Sequence[str] = (),
+        ledger: dict[Kind, LedgerNote] | None = None,
+    ) -> Run:
+        """Records `first` to `last` as what becomes a frame; with `lines` in place of those that bring every byte."""
         chosen = self.carried[first - 1 : last]
         facts = chosen[0].record.facts
         return Run(
@@ -72,6 +88,7 @@ class Journal:
             head=chosen[-1].record.hash,
             since=facts.at,
             until=chosen[-1].record.facts.at,
-            lines=b"".join(render_line(one) for one in chosen),
-            ledger={Kind.CONTACTS: (chosen[-1].record.facts.seq, 0, "0" * 64)},
+            lines=b"".join([render_line(one) for one in chosen] if lines is None else lines),
+            ledger={Kind.CONTACTS: (chosen[-1].record.facts.seq, 0, "0" * 64)} if ledger is None else ledger,
+            blobs=tuple(blobs),
         )
