@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from keepwell.vault import bucket_medium
 from keepwell.vault.bucket_medium import RETRIES, Credentials
 from keepwell.vault.media import open_medium
 from keepwell.vault.medium import Medium, claim, create_or_same
-from tests.support.s3 import ACCESS_KEY_ID, OPEN_BUCKET, SECRET_ACCESS_KEY, S3Server
+from tests.support.s3 import ACCESS_KEY_ID, OPEN_BUCKET, SECRET_ACCESS_KEY, S3FailedError, S3Server, running_s3
 from tests.support.s3_faults import Fault, FaultProxy, fault_proxy
 from tests.vault.medium_suite import MediumContract, names
 
@@ -260,3 +261,10 @@ def test_the_open_bucket_takes_requests_without_a_signature(s3: S3Server, proxy:
     far.create("packs/one", b"first")
     far.create("packs/one", b"second")
     assert far.read("packs/one") == b"second"
+
+
+def test_a_missing_server_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without SeaweedFS these tests fail and say how to get it; they are never passed over."""
+    monkeypatch.setattr("tests.support.s3.WEED", tmp_path / "weed")
+    with pytest.raises(S3FailedError, match="make test"), running_s3():
+        pass

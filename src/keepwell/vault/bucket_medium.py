@@ -2,8 +2,8 @@
 
 `create` is one PUT with `If-None-Match: *`, never an upload in parts: parts have no condition that the client library
 offers, and what is not finished lies hidden in the bucket and costs money. One PUT may have 5 GiB (S3's own limit).
-Whether the store keeps the condition is tried out by `probe.py`, and that it syncs before it answers is the operator's
-to see to (SeaweedFS does not unless told: `fs.configure -fsync`).
+Whether the store keeps the condition is tried out by `probe.py`. That it syncs before it answers is the operator's to
+see to, and cannot be tried from here: SeaweedFS syncs bytes when told (`fs.configure -fsync`), its index of names not.
 
 Times: a store that does not answer is a StorageFault within `STALL_SECONDS` for what changes something, within
 `PATIENCE_SECONDS` for reads; an upload gets more, as long as its size needs at the slowest line that is of use. A
