@@ -27,7 +27,7 @@ tell() { printf '%s\n' "$1" | tee -a "$work/told" >&2; }
 
 # 1. All records, each once, in order: account, sequence, hash, the hash before, the record.
 records() { # of lines up to the first that cannot be read
-    jq -r --arg only "$only" 'select(type == "object" and (.seq | type) == "number")
+    { grep -aF -e "$only" || true; } | jq -r --arg only "$only" 'select(type == "object" and (.seq | type) == "number")
         | select($only == "" or .account == $only)
         | "\(.account)\t\(.seq)\t\(.hash)\t\(.prev)\t\(tojson)"' 2>"$work/errors"
 }
