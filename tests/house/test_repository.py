@@ -69,7 +69,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
 def missing(requirements: list[str], lock: str) -> list[str]:
     locked = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
     names = [re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0].lower() for requirement in requirements]
-    return [name for name in names if name.replace("_", "-") not in locked]
+    return [name for name in names if re.sub(r"[-_.]+", "-", name) not in locked]
 
 
 def test_both_locks_agree() -> None:
