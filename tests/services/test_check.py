@@ -12,8 +12,9 @@ import pytest
 
 from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Kind
+from keepwell.model.weight import Weight
 from keepwell.services.check import Checker
-from keepwell.services.findings import FINDINGS_MAX, Finding, Findings, Weight
+from keepwell.services.findings import FINDINGS_MAX, Finding, Findings
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.sqlite_files import connect
 from tests.services.samples import Desk, card, desk, event, todo

@@ -15,8 +15,9 @@ from keepwell.cli.output import print_json, print_line, print_table, progress_ba
 from keepwell.ground.durable import make_folder
 from keepwell.model.errors import Damaged
 from keepwell.model.names import AccountId
+from keepwell.model.weight import Weight
 from keepwell.services.check import Checker
-from keepwell.services.findings import Finding, Weight
+from keepwell.services.findings import Finding
 from keepwell.storage.sqlite import SqliteStore
 
 

@@ -15,10 +15,11 @@ from typing import Final, Protocol, runtime_checkable
 from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest
 from keepwell.model.record import Op, Record, check_link
+from keepwell.model.weight import Weight
 from keepwell.services.check_projections import check_projections
 from keepwell.services.directory import Directory
 from keepwell.services.documents import SYSTEM_COLLECTIONS, parse_document
-from keepwell.services.findings import Finding, Findings, Weight
+from keepwell.services.findings import Finding, Findings
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import BlobStore, Indexer, Snapshot, Store
 from keepwell.storage.sqlite_audit import reading_unproven

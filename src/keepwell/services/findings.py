@@ -1,31 +1,22 @@
 """What a check finds: each thing with the account, the place in it, and a sentence; bounded in number.
 
-`DAMAGE` means that something which was kept is not as it was kept; `STALE` that only a projection is wrong, which
-`keepwell check --rebuild` makes anew; `NOTE` that something is worth knowing and harms nobody.
+What is `STALE` here is a projection, which `keepwell check --rebuild` makes anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeVar
 
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId
+from keepwell.model.weight import Weight
 
 Outcome = TypeVar("Outcome")
 
 FINDINGS_MAX: Final = 200
 """Findings of one account that are listed; a broken disk would make a line for every item."""
-
-
-class Weight(StrEnum):
-    """How bad a finding is."""
-
-    DAMAGE = "damage"
-    STALE = "stale"
-    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
