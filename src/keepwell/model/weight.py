@@ -1,7 +1,7 @@
 """How bad it is what a check or a verification finds.
 
-`DAMAGE` means that something which was kept is not as it was kept; `STALE` that only what can be made anew from the data
-is wrong; `NOTE` that something is worth knowing and harms nobody.
+`DAMAGE` means that something which was kept is not as it was kept; `STALE` that only what can be made anew from the
+data is wrong; `NOTE` that something is worth knowing and harms nobody.
 """
 
 from __future__ import annotations

@@ -106,6 +106,17 @@ class Catalogue:
         """Every frame of the account, those that overlap and those behind a gap included."""
         return list(self._held[account].frames) if account in self._held else []
 
+    def is_superseded(self, name: str, by: Iterable[str]) -> bool:
+        """Whether each frame of a pack lies within a frame of one of the others."""
+        others = set(by) - {name}
+        return all(
+            any(
+                ref.pack in others and ref.frame.first <= frame.first and ref.frame.last >= frame.last
+                for ref in self.frames(frame.account)
+            )
+            for frame in self.packs[name].index.frames
+        )
+
     def tail_lines(self, account: AccountId) -> list[Line]:
         """The records of tails, in order, gaps and all."""
         tail = self._held[account].tail if account in self._held else {}

@@ -55,6 +55,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     packs: dict[str, int]
     accounts: dict[AccountId, AccountNote]
+    documents: dict[str, str] = {}
+    """The SHA-256 of each small object whose name does not have it: `README.md`, `vault.json`, those of `epochs/`."""
 
 
 def render_document(document: VaultDocument | EpochDocument) -> bytes:

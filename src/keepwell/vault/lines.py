@@ -72,6 +72,20 @@ def parse_lines(octets: bytes) -> list[Line]:
     return lines
 
 
+def parse_exact_line(text: bytes) -> Line:
+    """One line with its line feed, proven down to the octet, or for fields unknown here as JSON. Raises Damaged.
+
+    Elsewhere a field with a misspelled name is passed over as unknown; where nothing else proves the bytes it counts.
+    """
+    lines = parse_lines(text)
+    if len(lines) != 1:
+        raise Damaged(f"{len(lines)} journal lines are where one should be")
+    line = lines[0]
+    if render_line(Carried(line.record, line.body), line.blob) != text:
+        _require_proven([text], [0])
+    return line
+
+
 def parse_tail(octets: bytes) -> list[Line]:
     """The lines of a tail up to the first that is not whole: a crash cuts off what was not confirmed. Never raises."""
     lines: list[Line] = []

@@ -19,7 +19,7 @@ from keepwell.vault.medium import Log
 from keepwell.vault.sealing import Seal
 
 
-class _Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True):
     """A line of a tail in an encrypted vault: which heads it leads to, and the sealed lines."""
 
     heads: dict[AccountId, tuple[int, str]]
@@ -39,7 +39,7 @@ class Tail:
         """Add rendered lines; on return they are synced. Raises StorageFault, from then on always."""
         if self._seal.sealed:
             sealed = base64.b64encode(self._seal.seal(lines)).decode("ascii")
-            lines = msgspec.json.encode(_Envelope(heads, sealed)) + b"\n"
+            lines = msgspec.json.encode(Envelope(heads, sealed)) + b"\n"
         self._log.append(lines)
 
     def size(self) -> int:
@@ -58,7 +58,7 @@ def parse_tail_object(stored: bytes, seal: Seal) -> list[Line]:
     lines: list[Line] = []
     for text in stored[: stored.rfind(b"\n") + 1].splitlines():
         try:
-            envelope = msgspec.json.decode(text, type=_Envelope)
+            envelope = msgspec.json.decode(text, type=Envelope)
             lines += parse_tail(seal.unseal(base64.b64decode(envelope.age, validate=True)))
         except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, Damaged):
             break

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
@@ -42,6 +43,7 @@ from keepwell.vault.layout import (
     EPOCHS,
     MANIFESTS,
     PACKS,
+    README,
     TAILS,
     VAULT_DOCUMENT,
     blob_name,
@@ -98,6 +100,29 @@ class Vault:
         manifest = self._newest_manifest(problems)
         with self._lock:
             self._catalogue, self._tails, self._manifest, self.problems = catalogue, tails, manifest, problems
+
+    def refresh(self) -> None:
+        """Learn which packs and manifests other processes of this server put and removed. Raises StorageFault, Locked.
+
+        A pack that is gone is forgotten when others have all of it; else something is lost, which verifying tells.
+        """
+        known = {pack.name for pack in self.packs()}
+        listed = {info.name: info for info in self.medium.list(PACKS)}
+        problems = list[KeepwellError]()
+        come = list[Pack]()
+        for name in listed.keys() - known:
+            try:
+                come.append(Pack(name, listed[name].size, self._index_of(listed[name])))
+            except (Damaged, NotThere) as error:
+                problems.append(error)
+        manifest = self._newest_manifest(problems)
+        with self._lock:
+            for pack in come:
+                self._catalogue.add_pack(pack)
+            for name in known - listed.keys():
+                if name in self._catalogue.packs and self._catalogue.is_superseded(name, listed):
+                    self._catalogue.drop_pack(name)
+            self._manifest, self.problems = manifest or self._manifest, problems
 
     def claim(self, server: EpochDocument) -> int:
         """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault."""
@@ -193,8 +218,10 @@ class Vault:
     def put_manifest(self) -> Manifest:
         """Publish what is here now as what must be here. Raises Fenced, StorageFault."""
         self.require_epoch()
+        documents = self._documents_now()
+        number = max((manifest_number(info.name) or 0 for info in self.medium.list(MANIFESTS)), default=0) + 1
         with self._lock:
-            manifest = self._manifest_now()
+            manifest = self._manifest_now(number, documents)
         stored = render_manifest(manifest)
         create_or_same(self.medium, manifest_name(manifest.number, stored), stored)
         self.require_epoch()
@@ -229,6 +256,11 @@ class Vault:
         """What the packs' indexes say of the account's end; None when no pack has it."""
         with self._lock:
             return _note_of(self._catalogue, account)
+
+    def covering(self, account: AccountId) -> list[FrameRef]:
+        """The fewest frames that hold the account's unbroken records in packs, in order."""
+        with self._lock:
+            return self._catalogue.covering(account)
 
     def frames(self, account: AccountId) -> list[FrameRef]:
         """Every frame of the account."""
@@ -281,17 +313,32 @@ class Vault:
                 problems.append(error)
         return None
 
-    def _manifest_now(self) -> Manifest:
+    def _documents_now(self) -> dict[str, str]:
+        """The hash of each small document, taken once: what is there at a later manifest may be damaged."""
+        known = dict(self._manifest.documents) if self._manifest else {}
+        names = [README, VAULT_DOCUMENT, *(info.name for info in self.medium.list(EPOCHS))]
+        for name in (one for one in names if one not in known):
+            with suppress(NotThere):
+                known[name] = digest_of(self.medium.read(name))
+        return known
+
+    def _manifest_now(self, number: int, documents: dict[str, str]) -> Manifest:
         catalogue = self._catalogue
-        notes = ((account, _note_of(catalogue, account)) for account in catalogue.accounts())
+        notes = {} if self._manifest is None else dict(self._manifest.accounts)
+        for account in catalogue.accounts():
+            note, before = _note_of(catalogue, account), notes.get(account)
+            # What must be there is never taken back: else a loss would vanish with the next manifest.
+            if note is not None and (before is None or note.seq >= before.seq):
+                notes[account] = note
         return Manifest(
             manifest=1,
             vault=self.document.id,
             epoch=self.epoch,
-            number=(self._manifest.number if self._manifest else 0) + 1,
+            number=number,
             at=render_moment(self._clock.now()),
             packs={name: pack.size for name, pack in catalogue.packs.items()},
-            accounts={account: note for account, note in notes if note is not None},
+            accounts=notes,
+            documents=documents,
         )
 
 

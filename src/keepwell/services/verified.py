@@ -1,0 +1,118 @@
+"""When a vault was verified last, in which grade, and what was found: `vaults/NAME/verified.json` of the data folder.
+
+What is known of a vault on this side only: it is written whole and durably, and when it is lost the vault counts as
+never verified, which is true as far as anyone can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from keepwell.ground.durable import make_folder, write_file
+from keepwell.ground.process import locked
+from keepwell.model.weight import Weight
+from keepwell.vault.findings import Found, VaultFinding
+from keepwell.vault.verify import Grade
+
+FILE: Final = "verified.json"
+_LOCK: Final = "verified.lock"
+
+FINDINGS_MAX: Final = 200
+"""Findings that are kept; a broken disk would make one for every object."""
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """One verification that came to its end: when, how much was looked at in which time, and what was found."""
+
+    at: str
+    objects: int
+    octets: int
+    seconds: float
+    damaged: int
+    findings: tuple[VaultFinding, ...] = ()
+
+
+class Pass(msgspec.Struct, frozen=True, kw_only=True):
+    """A verification under way in slices; everything up to `after` (an object's name, or an account) is done."""
+
+    began_at: str
+    after: str = ""
+    objects: int = 0
+    octets: int = 0
+    seconds: float = 0.0
+    damaged: int = 0
+    findings: tuple[VaultFinding, ...] = ()
+
+
+class Repairs(msgspec.Struct, frozen=True, kw_only=True):
+    """What was mended by itself, counted since the vault was added."""
+
+    objects: int = 0
+    """Objects of this vault that were made good from the store or another vault."""
+    accounts: int = 0
+    """Accounts of the store that were made good from this vault."""
+    last_at: str = ""
+    last: str = ""
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known of one vault's soundness."""
+
+    format: int = 1
+    grades: dict[Grade, Verification] = {}
+    passes: dict[Grade, Pass] = {}
+    repairs: Repairs = Repairs()
+
+    def with_grade(self, grade: Grade, verification: Verification) -> Verified:
+        """After this grade came to its end, its pass included."""
+        passes = {one: its for one, its in self.passes.items() if one is not grade}
+        return msgspec.structs.replace(self, grades=self.grades | {grade: verification}, passes=passes)
+
+    def with_pass(self, grade: Grade, under_way: Pass) -> Verified:
+        """After another slice."""
+        return msgspec.structs.replace(self, passes=self.passes | {grade: under_way})
+
+
+class VerifiedFile:
+    """The file of one vault; several processes may change it."""
+
+    def __init__(self, folder: Path) -> None:
+        """In the folder that is kept for the vault on this side."""
+        self._folder = folder
+
+    def read(self) -> Verified:
+        """What is known; nothing when the file is not there or cannot be read."""
+        try:
+            return msgspec.json.decode((self._folder / FILE).read_bytes(), type=Verified)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return Verified()
+
+    def change(self, how: Callable[[Verified], Verified]) -> Verified:
+        """Change what is known, while no other process does; on return it is durable. Raises OSError."""
+        make_folder(self._folder)
+        with locked(self._folder / _LOCK):
+            changed = how(self.read())
+            octets = msgspec.json.format(msgspec.json.encode(changed), indent=2)
+            write_file(self._folder / FILE, octets + b"\n")
+        return changed
+
+
+def verification_of(found: Found, at: str, seconds: float) -> Verification:
+    """What is kept of a verification."""
+    return Verification(
+        at=at,
+        objects=found.objects,
+        octets=found.octets,
+        seconds=round(seconds, 3),
+        damaged=damaged_in(found),
+        findings=tuple(found.findings[:FINDINGS_MAX]),
+    )
+
+
+def damaged_in(found: Found) -> int:
+    """How many of the findings are damage."""
+    return sum(one.weight is Weight.DAMAGE for one in found.findings)

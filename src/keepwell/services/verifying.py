@@ -1,0 +1,138 @@
+"""Verifying vaults while a server runs: whole, or in slices at bounded cost, and remembered with its age.
+
+A pass goes through the vault in the order of the objects' names (or of the accounts) and remembers behind each slice
+where it is, so that it goes on there after a restart. What is put before that place meanwhile is the next pass's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from keepwell.ground.clock import Clock, parse_moment, render_moment
+from keepwell.model.names import AccountId
+from keepwell.services.verified import FINDINGS_MAX, Pass, Verified, VerifiedFile, damaged_in, verification_of
+from keepwell.vault.findings import Found
+from keepwell.vault.medium import ObjectInfo
+from keepwell.vault.vault import Vault
+from keepwell.vault.verify import Grade, Progress, verify
+from keepwell.vault.verify_content import verify_content
+from keepwell.vault.verify_existence import verify_existence
+from keepwell.vault.verify_records import verify_account
+
+SLICE_OCTETS: Final = 16 * 1024 * 1024
+"""Stored bytes that one slice hashes: some 30 ms of one core; an object is never cut."""
+
+PASS_SECONDS: Final = {Grade.CONTENT: 24 * 3600.0, Grade.RECORDS: 7 * 24 * 3600.0}
+"""How long after the end of a pass the next one begins."""
+
+
+class Verifying:
+    """Verifies the vaults of one data folder and remembers it."""
+
+    def __init__(self, file_of: Callable[[str], VerifiedFile], clock: Clock) -> None:
+        """With the file that is kept for a vault of this name."""
+        self._file_of = file_of
+        self._clock = clock
+        self._listed: dict[str, list[ObjectInfo]] = {}
+
+    def verify(self, vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _all: None) -> Found:
+        """Verify a vault at once and whole. Raises StorageFault, Locked, OSError."""
+        began = self._clock.monotonic()
+        found = verify(vault, grade, progress=progress)
+        self._remember(vault, grade, found, began)
+        return found
+
+    def look(self, vault: Vault) -> Found:
+        """Whether everything that must be there is there; remembered. Raises StorageFault, Locked, OSError."""
+        began = self._clock.monotonic()
+        found = verify_existence(vault)
+        self._remember(vault, Grade.EXISTENCE, found, began)
+        return found
+
+    def verify_slice_of_content(self, vault: Vault) -> Found:
+        """Hash the next objects of the pass; nothing while none is due. Raises StorageFault, OSError."""
+        under_way = self._due(vault, Grade.CONTENT)
+        if under_way is None:
+            return Found()
+        if vault.name not in self._listed:
+            self._listed[vault.name] = list(vault.medium.list())
+        chosen = next_slice(self._listed[vault.name], under_way.after, SLICE_OCTETS)
+        began = self._clock.monotonic()
+        found = verify_content(vault, chosen)
+        after = chosen[-1].name if chosen else ""
+        if not after:
+            del self._listed[vault.name]
+        self._go_on(vault, Grade.CONTENT, under_way, found, after, began)
+        return found
+
+    def verify_slice_of_records(self, vault: Vault) -> Found:
+        """Prove the next account of the pass; nothing while none is due. Raises StorageFault, Locked, OSError."""
+        under_way = self._due(vault, Grade.RECORDS)
+        if under_way is None:
+            return Found()
+        account = next((one for one in sorted(vault.heads()) if one > under_way.after), None)
+        began = self._clock.monotonic()
+        found = Found() if account is None else verify_account(vault, account)
+        self._go_on(vault, Grade.RECORDS, under_way, found, account or AccountId(""), began)
+        return found
+
+    def _due(self, vault: Vault, grade: Grade) -> Pass | None:
+        """The pass to go on with, or a new one when it is time."""
+        known = self._file_of(vault.name).read()
+        if grade in known.passes:
+            return known.passes[grade]
+        now = self._clock.now()
+        last = known.grades.get(grade)
+        if last is not None and (now - parse_moment(last.at)).total_seconds() < PASS_SECONDS[grade]:
+            return None
+        return Pass(began_at=render_moment(now))
+
+    def _go_on(self, vault: Vault, grade: Grade, before: Pass, found: Found, after: str, began: float) -> None:
+        """Remember a slice; with nothing left the pass is at its end."""
+        seconds = before.seconds + self._clock.monotonic() - began
+        total = Pass(
+            began_at=before.began_at,
+            after=after,
+            objects=before.objects + found.objects,
+            octets=before.octets + found.octets,
+            seconds=round(seconds, 3),
+            damaged=before.damaged + damaged_in(found),
+            findings=(*before.findings, *found.findings)[:FINDINGS_MAX],
+        )
+        if after:
+            self._file_of(vault.name).change(lambda known: known.with_pass(grade, total))
+            return
+        done = Found(total.objects, total.octets, list(total.findings))
+        end = msgspec.structs.replace(
+            verification_of(done, render_moment(self._clock.now()), seconds), damaged=total.damaged
+        )
+        self._file_of(vault.name).change(lambda known: known.with_grade(grade, end))
+
+    def _remember(self, vault: Vault, grade: Grade, found: Found, began: float) -> None:
+        at, seconds = render_moment(self._clock.now()), self._clock.monotonic() - began
+        verification = verification_of(found, at, seconds)
+
+        def remembered(known: Verified) -> Verified:
+            for one in Grade:
+                known = known.with_grade(one, verification)
+                if one is grade:
+                    break
+            return known
+
+        self._file_of(vault.name).change(remembered)
+
+
+def next_slice(objects: Sequence[ObjectInfo], after: str, octets: int) -> list[ObjectInfo]:
+    """The objects behind `after`, as many as hold so many bytes, but one at least where there is one; pure."""
+    chosen: list[ObjectInfo] = []
+    for info in objects:
+        if info.name <= after:
+            continue
+        if chosen and octets < info.size:
+            break
+        chosen.append(info)
+        octets -= info.size
+    return chosen

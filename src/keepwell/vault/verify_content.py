@@ -1,0 +1,147 @@
+"""Verifying a vault, the second grade: every stored byte is what was stored.
+
+Packs, blobs and manifests are read whole and hashed against their names; the small documents against the newest
+manifest; the lines of tails, which have no hash of their own, prove themselves record by record. The objects can be
+verified in any number of slices. One that was listed and is gone since is not this grade's to tell.
+
+Bytes are read in pieces of some MiB: for these hashing lets other threads run, so two threads hash nearly twice as
+fast, and no object of whatever size fills the memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from keepwell.model.errors import Damaged, Locked, NotThere, StorageFault
+from keepwell.vault.findings import Found
+from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
+from keepwell.vault.lines import Line, parse_exact_line
+from keepwell.vault.medium import ObjectInfo
+from keepwell.vault.tail import Envelope
+from keepwell.vault.vault import Vault
+from keepwell.vault.verify_existence import check_epoch
+
+PIECE_OCTETS: Final = 4 * 1024 * 1024
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is."""
+
+
+def verify_content(
+    vault: Vault, objects: Sequence[ObjectInfo], *, threads: int = 1, progress: Progress = lambda _done, _all: None
+) -> Found:
+    """Whether these objects, as a listing told them, are what was stored. Raises StorageFault when the medium is gone."""
+    total = sum(info.size for info in objects)
+    found = Found()
+    for one in _in_threads(vault, objects, threads):
+        found.add(one)
+        progress(found.octets, total)
+    return found
+
+
+def _in_threads(vault: Vault, objects: Iterable[ObjectInfo], threads: int) -> Iterator[Found]:
+    if threads == 1:
+        yield from (verify_object(vault, info) for info in objects)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="keepwell-verify") as pool:
+        yield from pool.map(lambda info: verify_object(vault, info), objects)
+
+
+def verify_object(vault: Vault, info: ObjectInfo) -> Found:
+    """Whether one object is what was stored. Raises StorageFault when the medium is gone."""
+    found = Found(objects=1, octets=info.size)
+    try:
+        _check(vault, info, found)
+    except NotThere:
+        return Found()
+    except Damaged as error:
+        found.damage(info.name, error.message)
+    except Locked as error:
+        found.note(info.name, f"not proven: {error.message}")
+    except StorageFault as error:
+        _require_medium(vault, error)
+        found.damage(info.name, error.message)
+    return found
+
+
+def _require_medium(vault: Vault, error: StorageFault) -> None:
+    """An object that cannot be read is damaged; a medium that cannot be read says nothing of its objects."""
+    if not vault.medium.exists(VAULT_DOCUMENT):
+        raise error
+
+
+def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:
+    name = info.name
+    hashed = stored_hash(name)
+    if hashed is not None:
+        if _hash_of(vault, name) != hashed:
+            raise Damaged("its bytes are not those that were stored under this name")
+    elif name.startswith(TAILS):
+        _check_tail(vault, name, found)
+    elif name in {README, VAULT_DOCUMENT} or epoch_of(name) is not None:
+        _check_document(vault, name, found)
+    else:
+        found.note(name, "nobody knows what it is: no object of a vault has such a name")
+
+
+def _hash_of(vault: Vault, name: str) -> str:
+    hashing, offset = hashlib.sha256(), 0
+    while piece := vault.medium.read_range(name, offset, PIECE_OCTETS):
+        hashing.update(piece)
+        offset += len(piece)
+        if len(piece) < PIECE_OCTETS:
+            break
+    return hashing.hexdigest()
+
+
+def _check_document(vault: Vault, name: str, found: Found) -> None:
+    manifest = vault.manifest()
+    hashed = manifest.documents.get(name) if manifest else None
+    if hashed is not None and _hash_of(vault, name) != hashed:
+        raise Damaged("its bytes are not those that were there when a manifest first named it")
+    if epoch_of(name) is not None:
+        check_epoch(name, vault, found)
+
+
+def _check_tail(vault: Vault, name: str, found: Found) -> None:
+    """Every line; at the end there may be line feeds (space taken beforehand), and what a crash has cut off."""
+    texts = vault.medium.read(name).rstrip(b"\n").split(b"\n")
+    for number, text in enumerate(texts, 1):
+        try:
+            for line in _lines_of(text + b"\n", vault) if text else ():
+                _require_blob(vault, line)
+        except Damaged as error:
+            if number < len(texts):
+                found.damage(name, f"line {number}: {error.message}")
+            else:
+                found.note(
+                    name, f"its last line is not whole: damaged, or cut off and never confirmed ({error.message})"
+                )
+
+
+def _lines_of(text: bytes, vault: Vault) -> list[Line]:
+    if not vault.seal.sealed:
+        return [parse_exact_line(text)]
+    try:
+        envelope = msgspec.json.decode(text, type=Envelope)
+        octets = vault.seal.unseal(base64.b64decode(envelope.age, validate=True))
+    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
+        raise Damaged(f"it cannot be read: {error}") from error
+    lines = [parse_exact_line(one) for one in octets.splitlines(keepends=True)]
+    heads = {line.record.facts.account: (line.record.facts.seq, line.record.hash) for line in lines}
+    if heads != envelope.heads:
+        raise Damaged("its records do not lead to the heads that it names")
+    return lines
+
+
+def _require_blob(vault: Vault, line: Line) -> None:
+    facts = line.record.facts
+    if line.blob is not None and not vault.medium.exists(line.blob):
+        raise Damaged(f"{line.blob}, which record {facts.seq} of {facts.account} needs, is missing")

@@ -1,0 +1,119 @@
+"""Verifying a vault, the first grade: everything that must be there is there, with its size.
+
+What must be there is said by the newest manifest and by the packs' indexes; no content is read but theirs and that of
+the small documents. Costs one listing of the vault.
+
+While the vault is written to, objects come and go: packs are merged, manifests replaced. So what is missing at a first
+look is looked for a second time, after the catalogue was brought up to date, and only then counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from keepwell.model.errors import Damaged, KeepwellError, NotThere
+from keepwell.model.names import AccountId
+from keepwell.vault.catalogue import FrameRef
+from keepwell.vault.documents import AccountNote, parse_epoch_document, parse_vault_document
+from keepwell.vault.findings import Found
+from keepwell.vault.layout import EPOCHS, MANIFESTS, PACKS, README, VAULT_DOCUMENT, epoch_of, manifest_number
+from keepwell.vault.vault import Vault
+
+
+def verify_existence(vault: Vault) -> Found:
+    """Whether everything that must be there is there. Raises StorageFault, Locked."""
+    found = _look_over(vault)
+    return found if not found.findings else _look_over(vault)
+
+
+def _look_over(vault: Vault) -> Found:
+    vault.refresh()
+    listed = {info.name: info.size for info in vault.medium.list()}
+    found = Found(objects=len(listed), octets=sum(listed.values()))
+    _check_documents(vault, listed, found)
+    _check_packs(vault, listed, found)
+    _check_blobs(vault, listed, found)
+    _check_coverage(vault, found)
+    return found
+
+
+def _check_documents(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
+    try:
+        document = parse_vault_document(vault.medium.read(VAULT_DOCUMENT), vault.name)
+        if document.id != vault.document.id:
+            found.damage(VAULT_DOCUMENT, f"it says {document.id}, the vault is {vault.document.id}")
+    except KeepwellError as error:
+        found.damage(VAULT_DOCUMENT, error.message)
+    if README not in listed:
+        found.damage(README, "it is missing: people need it to get everything back without Keepwell")
+    epochs = [name for name in listed if name.startswith(EPOCHS) and epoch_of(name) is not None]
+    if not epochs:
+        found.damage(EPOCHS, "there is no epoch, so nobody can tell who may write")
+        return
+    check_epoch(max(epochs), vault, found)
+
+
+def check_epoch(name: str, vault: Vault, found: Found) -> None:
+    """Report when an epoch's document cannot be read, or is another's."""
+    try:
+        document = parse_epoch_document(vault.medium.read(name))
+    except (Damaged, NotThere) as error:
+        found.damage(name, error.message)
+        return
+    if document.epoch != epoch_of(name):
+        found.damage(name, f"it says that it is epoch {document.epoch}")
+
+
+def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
+    manifest = vault.manifest()
+    if manifest is None or _newest(listed) != manifest.number:
+        found.damage(MANIFESTS, "the newest manifest is missing or cannot be read")
+    known = {pack.name: pack.size for pack in vault.packs()}
+    wanted = {} if manifest is None else dict(manifest.packs)
+    for name, size in sorted((wanted | known).items()):
+        if name not in listed:
+            found.damage(name, "it is missing")
+        elif listed[name] != size:
+            found.damage(name, f"it has {listed[name]} bytes, not {size}")
+    for name in sorted(listed):
+        if name.startswith(PACKS) and name not in known:
+            found.damage(name, "its index cannot be read")
+
+
+def _newest(listed: Mapping[str, int]) -> int:
+    return max((manifest_number(name) or 0 for name in listed), default=0)
+
+
+def _check_blobs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
+    missing: dict[str, AccountId] = {}
+    for ref in _frames(vault):
+        missing.update((blob, ref.frame.account) for blob in ref.frame.blobs if blob not in listed)
+    for blob, account in sorted(missing.items()):
+        found.damage(blob, f"it is missing; records of {account} need it")
+
+
+def _frames(vault: Vault) -> Iterator[FrameRef]:
+    for pack in vault.packs():
+        for frame in pack.index.frames:
+            yield FrameRef(pack.name, frame)
+
+
+def _check_coverage(vault: Vault, found: Found) -> None:
+    """Every account's unbroken records reach what the manifest says, and nothing lies behind a gap."""
+    manifest = vault.manifest()
+    for account, note in sorted(manifest.accounts.items()) if manifest else ():
+        if not _reaches(vault, account, note):
+            head = vault.packed_head(account)
+            found.damage(account, f"its unbroken records end with {head.sequence}, the manifest says {note.seq}")
+    ends: dict[AccountId, int] = {}
+    for ref in _frames(vault):
+        ends[ref.frame.account] = max(ref.frame.last, ends.get(ref.frame.account, 0))
+    for account, last in sorted(ends.items()):
+        head = vault.head(account)
+        if last > head.sequence:
+            found.damage(account, f"there are records up to {last}, but of those before none after {head.sequence}")
+
+
+def _reaches(vault: Vault, account: AccountId, note: AccountNote) -> bool:
+    head = vault.packed_head(account)
+    return head.sequence > note.seq or (head.sequence == note.seq and head.hash == note.head)
