@@ -29,6 +29,9 @@ class Travel(msgspec.Struct, frozen=True, omit_defaults=True):
     blob: str | None = None
 
 
+_KNOWN = frozenset(Facts.__struct_fields__) | frozenset(Travel.__struct_fields__)
+
+
 class Line(msgspec.Struct, frozen=True):
     """One line: the record, the bytes in it, and the name of the object that has them when they are not in it."""
 
@@ -73,15 +76,17 @@ def parse_lines(octets: bytes) -> list[Line]:
 
 
 def parse_exact_line(text: bytes) -> Line:
-    """One line with its line feed, proven down to the octet, or for fields unknown here as JSON. Raises Damaged.
+    """One line with its line feed, proven down to the octet, or as JSON if it has fields unknown here. Raises Damaged.
 
-    Elsewhere a field with a misspelled name is passed over as unknown; where nothing else proves the bytes it counts.
+    Where the stored bytes have no hash, `"bodx"` for `"body"` must not pass for a field of a newer Keepwell.
     """
     lines = parse_lines(text)
     if len(lines) != 1:
         raise Damaged(f"{len(lines)} journal lines are where one should be")
     line = lines[0]
     if render_line(Carried(line.record, line.body), line.blob) != text:
+        if _fields(text).keys() <= _KNOWN:
+            raise Damaged(f"record {line.record.facts.seq} of {line.record.facts.account} is not as it was written")
         _require_proven([text], [0])
     return line
 
@@ -125,10 +130,17 @@ def _proves_itself(record: Record) -> bool:
     return hashlib.sha256(canonical(record.facts)).hexdigest() == record.hash
 
 
+def _fields(text: bytes) -> dict[str, object]:
+    try:
+        return _any_decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the names of unknown fields are decoded only here
+        raise Damaged(f"a journal line cannot be read: {error}") from error
+
+
 def _require_proven(texts: list[bytes], numbers: list[int]) -> None:
     """Prove these lines by their JSON as it stands: a newer Keepwell may have written fields unknown here."""
     for number in numbers:
-        fields = _any_decoder.decode(texts[number])
+        fields = _fields(texts[number])
         known = {name: value for name, value in fields.items() if name not in _NOT_HASHED}
         octets = _sorting_encoder.encode(known).replace(b"\x7f", b"\\u007f")
         if hashlib.sha256(octets).hexdigest() != fields.get("hash"):

@@ -26,6 +26,11 @@ class Envelope(msgspec.Struct, frozen=True):
     age: str
 
 
+def render_envelope(envelope: Envelope) -> bytes:
+    """The line, with its line feed."""
+    return msgspec.json.encode(envelope) + b"\n"
+
+
 class Tail:
     """The tail that this process writes."""
 
@@ -39,7 +44,7 @@ class Tail:
         """Add rendered lines; on return they are synced. Raises StorageFault, from then on always."""
         if self._seal.sealed:
             sealed = base64.b64encode(self._seal.seal(lines)).decode("ascii")
-            lines = msgspec.json.encode(Envelope(heads, sealed)) + b"\n"
+            lines = render_envelope(Envelope(heads, sealed))
         self._log.append(lines)
 
     def size(self) -> int:

@@ -122,7 +122,9 @@ class Vault:
             for name in known - listed.keys():
                 if name in self._catalogue.packs and self._catalogue.is_superseded(name, listed):
                     self._catalogue.drop_pack(name)
-            self._manifest, self.problems = manifest or self._manifest, problems
+            if manifest is not None and (self._manifest is None or manifest.number > self._manifest.number):
+                self._manifest = manifest
+            self.problems = problems
 
     def claim(self, server: EpochDocument) -> int:
         """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault."""

@@ -24,7 +24,7 @@ from keepwell.vault.findings import Found
 from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
 from keepwell.vault.lines import Line, parse_exact_line
 from keepwell.vault.medium import ObjectInfo
-from keepwell.vault.tail import Envelope
+from keepwell.vault.tail import Envelope, render_envelope
 from keepwell.vault.vault import Vault
 from keepwell.vault.verify_existence import check_epoch
 
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 def verify_content(
     vault: Vault, objects: Sequence[ObjectInfo], *, threads: int = 1, progress: Progress = lambda _done, _all: None
 ) -> Found:
-    """Whether these objects, as a listing told them, are what was stored. Raises StorageFault when the medium is gone."""
+    """Whether these objects of a listing are what was stored. Raises StorageFault when the medium is gone."""
     total = sum(info.size for info in objects)
     found = Found()
     for one in _in_threads(vault, objects, threads):
@@ -112,18 +112,17 @@ def _check_document(vault: Vault, name: str, found: Found) -> None:
 
 def _check_tail(vault: Vault, name: str, found: Found) -> None:
     """Every line; at the end there may be line feeds (space taken beforehand), and what a crash has cut off."""
-    texts = vault.medium.read(name).rstrip(b"\n").split(b"\n")
+    stored = vault.medium.read(name)
+    texts = stored[: len(stored.rstrip(b"\n")) + 1].splitlines(keepends=True)
     for number, text in enumerate(texts, 1):
         try:
-            for line in _lines_of(text + b"\n", vault) if text else ():
+            for line in _lines_of(text, vault):
                 _require_blob(vault, line)
         except Damaged as error:
             if number < len(texts):
                 found.damage(name, f"line {number}: {error.message}")
             else:
-                found.note(
-                    name, f"its last line is not whole: damaged, or cut off and never confirmed ({error.message})"
-                )
+                found.note(name, f"its last line is damaged, or was cut off and never confirmed: {error.message}")
 
 
 def _lines_of(text: bytes, vault: Vault) -> list[Line]:
@@ -131,13 +130,16 @@ def _lines_of(text: bytes, vault: Vault) -> list[Line]:
         return [parse_exact_line(text)]
     try:
         envelope = msgspec.json.decode(text, type=Envelope)
-        octets = vault.seal.unseal(base64.b64decode(envelope.age, validate=True))
+        sealed = base64.b64decode(envelope.age, validate=True)
+        octets = vault.seal.unseal(sealed)
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
         raise Damaged(f"it cannot be read: {error}") from error
     lines = [parse_exact_line(one) for one in octets.splitlines(keepends=True)]
     heads = {line.record.facts.account: (line.record.facts.seq, line.record.hash) for line in lines}
     if heads != envelope.heads:
         raise Damaged("its records do not lead to the heads that it names")
+    if render_envelope(envelope) != text or base64.b64encode(sealed).decode() != envelope.age:
+        raise Damaged("it is not as it was written")
     return lines
 
 

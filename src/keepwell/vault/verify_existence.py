@@ -66,11 +66,14 @@ def check_epoch(name: str, vault: Vault, found: Found) -> None:
 
 def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
     manifest = vault.manifest()
-    if manifest is None or _newest(listed) != manifest.number:
+    newest = max((manifest_number(name) or 0 for name in listed), default=0)
+    if newest != (0 if manifest is None else manifest.number):
         found.damage(MANIFESTS, "the newest manifest is missing or cannot be read")
+    elif manifest is None:
+        found.note(MANIFESTS, "there is none yet, so nothing says what must be there")
     known = {pack.name: pack.size for pack in vault.packs()}
-    wanted = {} if manifest is None else dict(manifest.packs)
-    for name, size in sorted((wanted | known).items()):
+    wanted = known if manifest is None else known | manifest.packs
+    for name, size in sorted(wanted.items()):
         if name not in listed:
             found.damage(name, "it is missing")
         elif listed[name] != size:
@@ -78,10 +81,6 @@ def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
     for name in sorted(listed):
         if name.startswith(PACKS) and name not in known:
             found.damage(name, "its index cannot be read")
-
-
-def _newest(listed: Mapping[str, int]) -> int:
-    return max((manifest_number(name) or 0 for name in listed), default=0)
 
 
 def _check_blobs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:

@@ -50,8 +50,8 @@ def verify_account(vault: Vault, account: AccountId) -> Found:
         except (ValueError, KeepwellError) as error:
             found.damage(account, f"record {carried.record.facts.seq}: {error}")
             return found
-    for name, error in passed_over.faults:
-        found.damage(name, error.message)
+    for name, fault in passed_over.faults:
+        found.damage(name, fault.message)
     if replay.head.sequence < wanted.sequence:
         found.damage(account, f"its records can be read up to {replay.head.sequence}, not up to {wanted.sequence}")
     replay.check_spare_frames(vault)
@@ -89,7 +89,7 @@ class _Replay:
 
     def check_spare_frames(self, vault: Vault) -> None:
         """Frames that were not needed hold the same records."""
-        needed = set(vault.covering(self._account))
+        needed = vault.covering(self._account)
         for ref in self._frames:
             if ref in needed:
                 continue
