@@ -91,7 +91,7 @@ class Vault:
         catalogue, tails, problems = Catalogue(), [], list[KeepwellError]()
         for info in self.medium.list(PACKS):
             try:
-                catalogue.add_pack(Pack(info.name, info.size, self._index_of(info)))
+                catalogue.add_pack(Pack(info.name, info.size, self.read_index_of(info)))
             except (Damaged, NotThere) as error:
                 problems.append(error)
         for info in self.medium.list(TAILS):
@@ -102,9 +102,10 @@ class Vault:
             self._catalogue, self._tails, self._manifest, self.problems = catalogue, tails, manifest, problems
 
     def refresh(self) -> None:
-        """Learn which packs and manifests other processes of this server put and removed. Raises StorageFault, Locked.
+        """Learn which packs and manifests other processes of this server put and removed. Raises StorageFault.
 
-        A pack that is gone is forgotten when others have all of it; else something is lost, which verifying tells.
+        A pack that is gone is forgotten when others have all of it; else something is lost, which verifying tells. What
+        another epoch wrote after this one had begun does not count: its writer was told that it lost.
         """
         known = {pack.name for pack in self.packs()}
         listed = {info.name: info for info in self.medium.list(PACKS)}
@@ -112,7 +113,9 @@ class Vault:
         come = list[Pack]()
         for name in listed.keys() - known:
             try:
-                come.append(Pack(name, listed[name].size, self._index_of(listed[name])))
+                pack = Pack(name, listed[name].size, self.read_index_of(listed[name]))
+                if self.epoch in {0, pack.index.epoch}:
+                    come.append(pack)
             except (Damaged, NotThere) as error:
                 problems.append(error)
         manifest = self._newest_manifest(problems)
@@ -197,6 +200,17 @@ class Vault:
         with self._lock:
             self._catalogue.add_pack(pack)
         return pack
+
+    def read_index_of(self, info: ObjectInfo) -> PackIndex:
+        """What a pack says of itself. Raises Damaged, NotThere, StorageFault."""
+        length = INDEX_OCTETS_GUESS
+        while True:
+            index = read_index(self.medium.read_range(info.name, -length, length))
+            if index is not None:
+                return index
+            if length >= info.size:
+                raise Damaged(f"{info.name} in vault {self.name} has no index")
+            length *= 8
 
     def read_frame(self, ref: FrameRef) -> list[Line]:
         """A frame's records, proven. Raises NotThere, Damaged, Locked, StorageFault."""
@@ -292,16 +306,6 @@ class Vault:
     def close(self) -> None:
         """Let go of the medium."""
         self.medium.close()
-
-    def _index_of(self, info: ObjectInfo) -> PackIndex:
-        length = INDEX_OCTETS_GUESS
-        while True:
-            index = read_index(self.medium.read_range(info.name, -length, length))
-            if index is not None:
-                return index
-            if length >= info.size:
-                raise Damaged(f"{info.name} in vault {self.name} has no index")
-            length *= 8
 
     def _newest_manifest(self, problems: list[KeepwellError]) -> Manifest | None:
         names = [info.name for info in self.medium.list(MANIFESTS) if manifest_number(info.name) is not None]

@@ -17,6 +17,7 @@ from keepwell.vault.catalogue import FrameRef
 from keepwell.vault.documents import AccountNote, parse_epoch_document, parse_vault_document
 from keepwell.vault.findings import Found
 from keepwell.vault.layout import EPOCHS, MANIFESTS, PACKS, README, VAULT_DOCUMENT, epoch_of, manifest_number
+from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.vault import Vault
 
 
@@ -80,7 +81,17 @@ def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
             found.damage(name, f"it has {listed[name]} bytes, not {size}")
     for name in sorted(listed):
         if name.startswith(PACKS) and name not in known:
-            found.damage(name, "its index cannot be read")
+            _check_stray(vault, ObjectInfo(name, listed[name]), found)
+
+
+def _check_stray(vault: Vault, info: ObjectInfo, found: Found) -> None:
+    """A pack that is not counted on: damaged, or come from a server that may not write any more."""
+    try:
+        index = vault.read_index_of(info)
+    except (Damaged, NotThere) as error:
+        found.damage(info.name, f"its index cannot be read: {error.message}")
+        return
+    found.note(info.name, f"it does not count until the next start: epoch {index.epoch}, which had ended, wrote it")
 
 
 def _check_blobs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
@@ -92,9 +103,8 @@ def _check_blobs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
 
 
 def _frames(vault: Vault) -> Iterator[FrameRef]:
-    for pack in vault.packs():
-        for frame in pack.index.frames:
-            yield FrameRef(pack.name, frame)
+    for account in vault.heads():
+        yield from vault.frames(account)
 
 
 def _check_coverage(vault: Vault, found: Found) -> None:

@@ -44,14 +44,14 @@ def verify_account(vault: Vault, account: AccountId) -> Found:
     found = Found(objects=len(frames), octets=sum(ref.frame.length for ref in frames))
     passed_over = Findings()
     replay = _Replay(account, frames, found)
-    for carried in read_account(vault, account, NOTHING, passed_over):
+    for carried in read_account([vault], account, NOTHING, passed_over):
         try:
             replay.take(carried)
         except (ValueError, KeepwellError) as error:
             found.damage(account, f"record {carried.record.facts.seq}: {error}")
             return found
-    for name, fault in passed_over.faults:
-        found.damage(name, fault.message)
+    for fault in passed_over.faults:
+        found.damage(fault.name, fault.error.message)
     if replay.head.sequence < wanted.sequence:
         found.damage(account, f"its records can be read up to {replay.head.sequence}, not up to {wanted.sequence}")
     replay.check_spare_frames(vault)
