@@ -120,11 +120,21 @@ def read_index(end: bytes) -> PackIndex | None:
 
 def read_frame(stored: bytes, frame: Frame, seal: Seal) -> list[Line]:
     """The records of a frame, each proven, and the run proven to be what the index says. Raises Damaged, Locked."""
-    where = f"records {frame.first} to {frame.last} of {frame.account}"
+    return parse_frame(unpack_frame(stored, frame, seal), frame)
+
+
+def unpack_frame(stored: bytes, frame: Frame, seal: Seal) -> bytes:
+    """The lines of a frame as they were written, not proven yet. Raises Damaged, Locked."""
+    where = _where(frame)
     if len(stored) != frame.length:
         raise Damaged(f"{where}: {len(stored)} of {frame.length} bytes are there")
-    lines = parse_lines(unpack(seal.unseal(stored), frame.octets, where))
-    _require_run(lines, frame, where)
+    return unpack(seal.unseal(stored), frame.octets, where)
+
+
+def parse_frame(octets: bytes, frame: Frame) -> list[Line]:
+    """The records of a frame's lines, each proven, and the run proven to be what the index says. Raises Damaged."""
+    lines = parse_lines(octets)
+    _require_run(lines, frame, _where(frame))
     return lines
 
 
@@ -181,6 +191,10 @@ def _frame_of(run: Run, offset: int, length: int) -> Frame:
 def _index_trailer(index: PackIndex, *, skippable: bool) -> bytes:
     text = b"\n" + msgspec.json.encode(index) + b"\n"
     return struct.pack("<II", _SKIPPABLE_MAGIC, len(text)) + text if skippable else text
+
+
+def _where(frame: Frame) -> str:
+    return f"records {frame.first} to {frame.last} of {frame.account}"
 
 
 def _require_run(lines: list[Line], frame: Frame, where: str) -> None:
