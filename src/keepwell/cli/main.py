@@ -34,6 +34,7 @@ _COMMANDS: Final = (
     ("history", "history:history", "Show who changed what in an account, and old versions."),
     ("rewind", "rewind:rewind", "Make a collection again what it was at a moment."),
     ("check", "check:check", "Check every page, chain, digest and projection."),
+    ("verify", "verify:verify", "Prove that vaults hold what they must."),
     ("access", "access:access", "Show who used an account, from where and with what."),
 )
 _GROUPS: Final = (
