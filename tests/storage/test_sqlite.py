@@ -185,3 +185,9 @@ def test_a_copy_among_the_files_is_no_account(store: SqliteStore, tmp_path: Path
     (tmp_path / "accounts" / "zz").mkdir()
     (tmp_path / "accounts" / "zz" / f"{ANNA}.db").write_bytes(octets)
     assert store.accounts() == [ANNA]
+
+
+def test_sqlite_is_initialized_and_so_has_its_locks() -> None:
+    """Settings that only an SQLite at rest takes are refused: without its locks, threads corrupt its memory."""
+    with pytest.raises(apsw.MisuseError):
+        apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)

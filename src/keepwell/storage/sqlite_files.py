@@ -75,6 +75,9 @@ CREATE TABLE ledger (
 # first used, and shutting SQLite down under an open connection would crash the process: so here, while nothing is.
 apsw.shutdown()
 apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+# This build does not initialize itself when it is used, and works all the same, but without the locks that its threads
+# need: page caches of all connections shared a list that nothing guarded, until a commit ran in a circle for ever.
+apsw.initialize()
 
 
 def require_sound_sqlite() -> None:
