@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from keepwell.model.errors import PreconditionFailed, StorageFault, Unavailable
+from keepwell.model.names import AccountId
 from keepwell.storage import writers as writers_module
-from keepwell.storage.contract import Transaction, Verdict, Work
+from keepwell.storage.contract import Carried, Transaction, Verdict, Work
 from keepwell.storage.memory import MemoryAccount, MemoryStore
 from keepwell.storage.writers import Writers
 from tests.storage.contract_suite import ANNA, BERT, friends, make, names, put
@@ -26,12 +27,12 @@ class SlowAccount:
         self.batches: list[int] = []
         self.fault: Exception | None = None
 
-    def transact(self, works: Sequence[Work]) -> list[Verdict]:
+    def transact(self, works: Sequence[Work], appended: list[Carried] | None = None) -> list[Verdict]:
         self.batches.append(len(works))
         assert self.gate.wait(10)
         if self.fault is not None:
             raise self.fault
-        return self.inner.transact(works)
+        return self.inner.transact(works, appended)
 
 
 class SlowStore(MemoryStore):
@@ -158,3 +159,66 @@ def test_closing_finishes_what_waits(store: SlowStore) -> None:
         ticket.result()
     with pytest.raises(Unavailable):
         writers.submit(ANNA, put("late"))
+
+
+class RecordingConfirms:
+    """Other copies that a test answers for by hand."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[list[Carried], Callable[[BaseException | None], None]]] = []
+        self.arrived = threading.Semaphore(0)
+        self.refusal: Unavailable | None = None
+
+    def require(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def confirm(
+        self, _account: AccountId, carried: list[Carried], done: Callable[[BaseException | None], None]
+    ) -> None:
+        self.waiting.append((carried, done))
+        self.arrived.release()
+
+
+def test_a_write_is_settled_when_the_other_copies_have_it() -> None:
+    """The commit alone is no yes: the ticket waits for the confirmation, which gets the records in order."""
+    store, confirms = MemoryStore(), RecordingConfirms()
+    store.create(ANNA, [make()])
+    writers = Writers(store, confirms, threads=1)
+    ticket = writers.submit(ANNA, put("bob"))
+    assert confirms.arrived.acquire(timeout=10)
+    assert not ticket._settled
+    carried, done = confirms.waiting[0]
+    assert [(one.record.facts.name, one.body) for one in carried] == [("bob", b"body")]
+    done(None)
+    ticket.result()
+    writers.close()
+
+
+def test_a_write_that_is_not_confirmed_is_no_yes() -> None:
+    """What the other copies could not take is told to those who wrote; a refusal of the rules stays what it is."""
+    store, confirms = MemoryStore(), RecordingConfirms()
+    store.create(ANNA, [make()])
+    writers = Writers(store, confirms, threads=1)
+    ticket = writers.submit(ANNA, put("bob"))
+    assert confirms.arrived.acquire(timeout=10)
+    confirms.waiting[0][1](Unavailable("the vault is gone"))
+    with pytest.raises(Unavailable, match="the vault is gone"):
+        ticket.result()
+    writers.close()
+
+
+def test_no_write_begins_that_could_not_be_confirmed() -> None:
+    """While the other copies are known to be gone nothing is committed."""
+    store, confirms = MemoryStore(), RecordingConfirms()
+    store.create(ANNA, [make()])
+    confirms.refusal = Unavailable("the vault is gone")
+    writers = Writers(store, confirms, threads=1)
+    ticket = writers.submit(ANNA, put("bob"))
+    assert confirms.arrived.acquire(timeout=10)
+    confirms.waiting[0][1](None)
+    with pytest.raises(Unavailable, match="the vault is gone"):
+        ticket.result()
+    with store.account(ANNA).reading() as snapshot:
+        assert snapshot.head().sequence == 1
+    writers.close()

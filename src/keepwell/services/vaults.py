@@ -3,7 +3,7 @@
 Adding a vault, and what a crash leaves behind at each step:
 
 1. the medium is probed; nothing stays of that;
-2. `README.md`, then `vault.json` (create-only): an empty vault that nobody knows of; the next attempt takes it over;
+2. `vault.json` (create-only), then `README.md`: an empty vault that nobody knows of; the next attempt takes it over;
 3. the settings name it: from the next start on, or the next command, it is shipped to and counts.
 
 A vault in which another server's data lies is refused: to get that back one restores from it; to write into it beside
@@ -28,7 +28,7 @@ from keepwell.vault.documents import EpochDocument, VaultDocument, render_docume
 from keepwell.vault.keys import Recipients, read_drill_key
 from keepwell.vault.layout import FORMAT_VERSION, README, VAULT_DOCUMENT
 from keepwell.vault.media import open_medium
-from keepwell.vault.medium import Medium, create_or_same
+from keepwell.vault.medium import Medium, claim
 from keepwell.vault.probe import probe
 from keepwell.vault.readme import render_readme
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
@@ -69,6 +69,7 @@ class Vaults:
         try:
             probe(medium, self._entropy)
             document = self._established(medium, recipients)
+            claim(medium, README, render_readme(document))
             vault = Vault(name, medium, document, self.seal_for(name, document), self._clock)
             vault.look()
             _require_own_data(vault, store)
@@ -170,8 +171,8 @@ class Vaults:
             made_at=render_moment(self._clock.now()),
             recipients=recipients,
         )
-        create_or_same(medium, README, render_readme(document))
-        medium.create(VAULT_DOCUMENT, render_document(document))
+        if not claim(medium, VAULT_DOCUMENT, render_document(document)):
+            raise AlreadyThere(f"another server makes a vault at {place} at this moment", hint="Choose another place.")
         return document
 
 

@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
-from keepwell.model.errors import AlreadyThere, CannotStart, Damaged, Fenced, KeepwellError, NotThere
+from keepwell.model.errors import CannotStart, Damaged, Fenced, KeepwellError, NotThere
 from keepwell.model.names import AccountId
 from keepwell.model.record import digest_of
 from keepwell.storage.contract import Head
@@ -56,7 +56,7 @@ from keepwell.vault.layout import (
     sealed_blob_name,
 )
 from keepwell.vault.lines import Line
-from keepwell.vault.medium import Medium, ObjectInfo, create_or_same
+from keepwell.vault.medium import Medium, ObjectInfo, claim, create_or_same
 from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
 from keepwell.vault.sealing import Seal
 from keepwell.vault.tail import parse_tail_object
@@ -136,9 +136,7 @@ class Vault:
             document = EpochDocument(
                 epoch=number, server=server.server, at=server.at, host=server.host, data=server.data
             )
-            try:
-                self.medium.create(epoch_name(number), render_document(document))
-            except AlreadyThere:
+            if not claim(self.medium, epoch_name(number), render_document(document)):
                 continue
             self.epoch = number
             self.look()
