@@ -6,12 +6,13 @@ An engine's test module makes a subclass of `StoreContract` with a `store` fixtu
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import msgspec
 import pytest
 
-from keepwell.model.errors import AlreadyThere, Damaged, NotThere, PreconditionFailed
-from keepwell.model.names import AccountId, Home, Kind
+from keepwell.model.errors import AlreadyThere, Damaged, Held, NotThere, PreconditionFailed
+from keepwell.model.names import AccountId, Home, Kind, Lineage
 from keepwell.model.record import GENESIS, Op, Record, check_link, digest_of, seal
 from keepwell.storage.contract import (
     AccountStore,
@@ -577,6 +578,47 @@ class StoreContract:
         account.hold({})
         with account.reading() as snapshot:
             assert snapshot.held() == {}
+
+    def test_an_item_of_a_held_kind_is_not_read(self, account: AccountStore) -> None:
+        """Reading one item, there or not, is refused while its kind is held; other homes are read as ever."""
+        done(account, put("bob"))
+        account.hold({Kind.CONTACTS: "three items are lost"})
+        for collection, name in (("friends", "bob"), ("friends", "eve"), ("strangers", "bob")):
+            with pytest.raises(Held, match="three items are lost"):
+                account.read_item(Home.CONTACTS, collection, name)
+        assert account.read_item(Home.CALENDARS, "work", "bob") is None
+        account.hold({})
+        assert account.read_item(Home.CONTACTS, "friends", "bob") is not None
+
+    def test_a_new_lineage_begins_with_a_record_that_says_why(self, account: AccountStore) -> None:
+        """The record that begins it is of it, the chain goes on, and so is what is appended later."""
+        done(account, put("bob"))
+        lineage = Lineage("another")
+        why = {"cause": "history went back"}
+        done(account, lambda transaction: transaction.begin_lineage(lineage, "keepwell", why), put("eve"))
+        done(account, put("zoe"))
+        with account.reading() as snapshot:
+            assert snapshot.lineage() == lineage
+            records = list(snapshot.records())
+            assert names(snapshot) == ["bob", "eve", "zoe"]
+        assert [one.facts.lineage == lineage for one in records] == [False, False, True, True, True]
+        assert (records[2].facts.op, records[2].facts.by, records[2].facts.properties) == (Op.OPEN, "keepwell", why)
+        for before, record in pairwise(records):
+            check_link(before, record)
+
+    def test_a_lineage_that_a_failed_work_began_is_forgotten(self, account: AccountStore) -> None:
+        """A work that raises leaves the lineage as it was, for the works after it too."""
+        with account.reading() as snapshot:
+            before = snapshot.lineage()
+
+        def fail(transaction: Transaction) -> None:
+            transaction.begin_lineage(Lineage("another"), "keepwell", {})
+            raise NotThere("no")
+
+        assert isinstance(account.transact([fail, put("bob")])[0], NotThere)
+        with account.reading() as snapshot:
+            assert snapshot.lineage() == before
+            assert {record.facts.lineage for record in snapshot.records()} == {before}
 
     def test_an_account_that_is_set_aside_is_not_there(self, store: Store) -> None:
         """What was set aside is no account any more, and its place is free; each time it is kept under another name."""

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from keepwell.model.errors import Damaged
-from keepwell.model.names import Home
+from keepwell.model.names import Home, Kind
 from keepwell.services.library import Library
 from keepwell.services.place import Place
 from keepwell.storage.access_table import AccessEntry
@@ -175,3 +175,17 @@ def test_what_is_not_whole_is_not_shown_in_part(here: Desk, monkeypatch: pytest.
 def test_without_people_there_is_no_such_page() -> None:
     """The pages can be served without accounts; then this one is not there."""
     assert TestClient(web_app()).get("/me").status_code == 404
+
+
+def test_what_is_held_is_told_instead_of_shown(here: Desk) -> None:
+    """A kind that is not whole is missing from the list, and what is known to be missing of it stands above."""
+    put(here, "anna", "bob.vcf")
+    account = here.services.directory.account_of("anna")
+    assert account is not None
+    assert "Not shown for now" not in page(here)
+    here.services.store.account(account).hold({Kind.CONTACTS: "15 items were known, 10 are here"})
+    text = words(page(here))
+    assert "Not shown for now" in text
+    assert "Address book 15 items were known, 10 are here" in text
+    assert "Address book Contacts 1" not in text
+    assert "Calendar Calendar" in text

@@ -19,6 +19,7 @@ from keepwell.services.access_log import AccessLog
 from keepwell.services.accounts import hash_secret
 from keepwell.services.actor import Actor
 from keepwell.services.state import account_state
+from keepwell.services.whole import whole_collections
 from keepwell.storage.access_table import AccessEntry
 from keepwell.storage.contract import Collection
 
@@ -38,6 +39,13 @@ class KindDocument(msgspec.Struct, frozen=True):
     copies: Annotated[int, Meta(description="Independent copies that are synced before a write is answered.")]
 
 
+class HeldDocument(msgspec.Struct, frozen=True):
+    """A kind of which nothing is shown or changed for now, and what is known to be missing."""
+
+    kind: Kind
+    reason: str
+
+
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The signed-in account."""
 
@@ -47,6 +55,10 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     lineage: Annotated[Lineage, Meta(description="The id of its unbroken history; another one after a restore.")]
     state: Annotated[str, Meta(description="Opaque; another one after every change of the account.")]
     kinds: list[KindDocument]
+    held: Annotated[
+        list[HeldDocument],
+        Meta(description="Kinds that are not whole: the server lost part of them, and waits for its operator."),
+    ]
 
 
 class AccessDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -117,7 +129,8 @@ async def _account(call: Call[Nothing, Nothing, Nothing]) -> Response:
 
 def _summary(services: Services, actor: Actor) -> AccountSummary:
     with services.library.reading(actor.account) as snapshot:
-        collections = snapshot.collections()
+        collections = whole_collections(snapshot)
+        held = snapshot.held()
         return AccountSummary(
             login=actor.login,
             display_name=services.directory.display_name(actor.account),
@@ -125,6 +138,7 @@ def _summary(services: Services, actor: Actor) -> AccountSummary:
             lineage=snapshot.lineage(),
             state=str(account_state(snapshot)),
             kinds=[_kind(kind, collections) for kind in Kind if any(one.kind is kind for one in collections)],
+            held=[HeldDocument(kind, held[kind]) for kind in Kind if kind in held and kind is not Kind.SYSTEM],
         )
 
 

@@ -84,7 +84,7 @@ def open_keepwell(
                 accounts=accounts,
                 access_log=access_log,
                 sign_in=SignIn(directory, access_log, clock),
-                library=Library(store, writers, accounts),
+                library=Library(store, writers, accounts, for_operator=family is None),
             )
         finally:
             keeper.close()

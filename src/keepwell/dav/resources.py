@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from keepwell.dav.paths import HOMES, Sort, Target
 from keepwell.dav.ports import Directory
 from keepwell.dav.request import not_visible, owner_of
-from keepwell.model.errors import NotThere
+from keepwell.model.errors import Held, NotThere
 from keepwell.model.names import AccountId, Home, Lineage
 from keepwell.services.actor import Actor
 from keepwell.services.library import Library
 from keepwell.storage.contract import Collection, Item, Snapshot
+from keepwell.storage.holding import require_home
+
+UNCOUNTED: Final = -1
+"""The octets of a resource when nobody counted, or nobody could."""
 
 
 class Access(StrEnum):
@@ -33,7 +38,7 @@ class Access(StrEnum):
 class Resource:
     """What is at a target. Of an item, `collection` is the one that it is in.
 
-    `octets` is what the owner's collections hold together (for quotas); -1 when nobody counted.
+    `octets` is what the owner's collections hold together (for quotas).
     """
 
     target: Target
@@ -42,7 +47,7 @@ class Resource:
     lineage: Lineage | None = None
     collection: Collection | None = None
     item: Item | None = None
-    octets: int = -1
+    octets: int = UNCOUNTED
 
     @property
     def href(self) -> str:
@@ -100,8 +105,16 @@ def load(snapshot: Snapshot, actor: Actor, owner: AccountId, target: Target) -> 
     if target.sort is Sort.COLLECTION:
         return _load_collection(snapshot, actor, owner, target)
     access = Access.OWNER if owner == actor.account else Access.READER
-    octets = sum(one.octets for one in snapshot.collections())
-    return Resource(target, access, owner, snapshot.lineage(), octets=octets)
+    return Resource(target, access, owner, snapshot.lineage(), octets=_octets(snapshot, target.home))
+
+
+def _octets(snapshot: Snapshot, home: Home | None) -> int:
+    """What the account holds. Raises Held when something of this home is; with another's nobody can count."""
+    try:
+        return sum(one.octets for one in snapshot.collections())
+    except Held:
+        require_home({} if home is None else snapshot.held(), home)
+        return UNCOUNTED
 
 
 def _load_item(snapshot: Snapshot, actor: Actor, owner: AccountId, target: Target) -> Resource:

@@ -16,6 +16,7 @@
     │   └── BadRequest            anything else that the caller can mend
     ├── Unavailable               for now; nothing was changed; trying again is right
     │   ├── StorageFault          a medium failed; it takes no more writes until it was verified
+    │   ├── Held                  a kind of an account is not whole; nothing of it is listed, served or changed
     │   └── Fenced                another server writes into the vault now
     ├── Damaged                   stored data does not prove itself
     │   └── Forked                two copies of one journal went different ways
@@ -27,6 +28,11 @@ happened, the hint says what to do.
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+HELD_RETRY_SECONDS: Final = 600
+"""What is held waits for a person's decision, so that trying more often would only cost batteries."""
 
 
 class KeepwellError(Exception):
@@ -127,6 +133,20 @@ class Unavailable(KeepwellError):
 
 class StorageFault(Unavailable):
     """A medium failed. What was not acknowledged may or may not be there; nothing more is acknowledged on it."""
+
+
+class Held(Unavailable):
+    """Of this kind of an account nothing is listed, served or changed for now: the answer could be a short one."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        """Keep which kind."""
+        super().__init__(
+            f"{kind} cannot be shown or changed now, because what is here is known not to be whole: {reason}",
+            hint="Delete nothing on your devices. The operator decides: keepwell lineage show",
+            retry_after_seconds=HELD_RETRY_SECONDS,
+        )
+        self.kind = kind
+        self.reason = reason
 
 
 class Fenced(Unavailable):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from keepwell.model.errors import Damaged
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
+from keepwell.model.errors import Damaged, Held
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Kind
 from keepwell.model.record import Op, Record
 from keepwell.services.actor import Shared
 from keepwell.services.documents import (
@@ -67,13 +67,19 @@ class Directory:
         self._system: AccountStore = store.account(SYSTEM_ACCOUNT)
         self._known = _Known()
         self._sequence = 0
+        self._held: str | None = None
         self._version: int | None = None
         self._lock = threading.Lock()
 
     def revision(self) -> int:
-        """A number that changes whenever anything here does."""
+        """A number that changes whenever anything here does, for whoever lets people in by it.
+
+        Raises Held when the directory is known not to be whole: a password that was taken back may be in it again.
+        """
         with self._lock:
             self._refresh()
+            if self._held is not None:
+                raise Held("who may sign in", self._held)
             return self._sequence
 
     def account_of(self, login: str) -> AccountId | None:
@@ -141,6 +147,7 @@ class Directory:
             with self._system.reading() as snapshot:
                 for record in snapshot.records(self._sequence):
                     self._take(snapshot, record)
+                self._held = snapshot.held().get(Kind.SYSTEM)
             self._version = version
         return self._known
 

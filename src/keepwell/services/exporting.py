@@ -30,6 +30,7 @@ from keepwell.services.transfer_layout import (
     file_names,
     render_document,
 )
+from keepwell.services.whole import WholeReading
 from keepwell.storage.contract import Collection, Item, Snapshot, Store
 
 MEDIA_TYPE_OF: Final = {Home.CONTACTS: "text/vcard", Home.CALENDARS: "text/calendar"}
@@ -57,14 +58,15 @@ def export_account(
 ) -> Exported:
     """Write the account into `folder`, which must not be there or be empty.
 
-    Raises AlreadyThere, NotThere, Damaged (bytes that do not prove themselves are never exported), OSError.
+    Raises AlreadyThere, NotThere, Damaged (bytes that do not prove themselves are never exported), Held (an
+    export would look as if it were everything), OSError.
     """
     _require_vacant(folder)
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name[:200]}.tmp-{os.getpid()}")
     temporary.mkdir(mode=0o700)
     try:
-        with store.account(account).reading() as snapshot:
+        with WholeReading(store.account(account).reading()) as snapshot:
             exported = _Writer(snapshot, temporary, progress).write(login, folder)
         temporary.rename(folder)
     except BaseException:

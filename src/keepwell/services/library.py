@@ -45,6 +45,7 @@ from keepwell.services.steps import (
     require_vacant,
     take_away,
 )
+from keepwell.services.whole import WholeReading, whole_transaction
 from keepwell.storage.contract import (
     AccountStore,
     Collection,
@@ -54,6 +55,7 @@ from keepwell.storage.contract import (
     Store,
     Transaction,
 )
+from keepwell.storage.holding import require_kind
 from keepwell.storage.writers import Ticket
 
 Outcome = TypeVar("Outcome")
@@ -78,22 +80,43 @@ class Shares(Protocol):
 class Library:
     """The items of every account, for actors."""
 
-    def __init__(self, store: Store, writers: Submits, shares: Shares | None = None) -> None:
-        """Over this store, writing through these writers; without `shares` nothing is shared."""
+    def __init__(
+        self,
+        store: Store,
+        writers: Submits,
+        shares: Shares | None = None,
+        *,
+        for_operator: bool = False,
+        guard: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        """Over this store, writing through these writers; without `shares` nothing is shared.
+
+        `for_operator` opens kinds that are held to whoever mends them; `guard` is asked inside each write's
+        transaction, and nothing is done when it raises.
+        """
         self._store = store
         self._writers = writers
         self._shares = shares
+        self._for_operator = for_operator
+        self._guard = guard
 
     def guarded(self, guard: Callable[[Snapshot], None]) -> Library:
-        """A library whose writes are done only when `guard` does not raise, asked inside their transaction."""
-        return Library(self._store, _Guarded(self._writers, guard), self._shares)
+        """A library whose writes are done only when `guard` does not raise."""
+        return Library(self._store, self._writers, self._shares, for_operator=self._for_operator, guard=guard)
 
     def reading(self, owner: AccountId) -> AbstractContextManager[Snapshot]:
-        """A snapshot of an account; the caller asks the actor what may be shown of it. Raises Damaged."""
-        return self._account(owner).reading()
+        """A snapshot of an account; the caller asks the actor what may be shown of it. Raises Damaged.
+
+        What is found there raises Held where it is not whole.
+        """
+        reading = self._account(owner).reading()
+        return reading if self._for_operator else WholeReading(reading)
 
     def read_item(self, actor: Actor, place: Place) -> tuple[Item, bytes] | None:
-        """One item and its bytes; None when it is not there or not for this actor. Raises Damaged, StorageFault."""
+        """One item and its bytes; None when it is not there or not for this actor.
+
+        Raises Damaged, Held, StorageFault.
+        """
         if not actor.may_see(place.owner, place.home, place.collection):
             return None
         return self._account(place.owner).read_item(place.home, place.collection, place.name)
@@ -136,7 +159,7 @@ class Library:
             kept_properties = current.properties if current and properties is None else properties
             return keep(transaction, actor, collection, place.name, prepared, current, kept_properties)
 
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def remove(self, actor: Actor, place: Place, *, conditions: Conditions = UNCONDITIONAL) -> Ticket[None]:
         """Remove an item; its history stays. Settles with NotThere, PreconditionFailed, StorageFault."""
@@ -147,7 +170,7 @@ class Library:
             conditions.check(item.digest, str(place))
             take_away(transaction, actor, collection, item)
 
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def set_item_properties(self, actor: Actor, place: Place, changes: Mapping[str, str | None]) -> Ticket[None]:
         """Set (text) or remove (None) dead properties of an item, all or none."""
@@ -160,7 +183,7 @@ class Library:
             same = Prepared(body, item.digest, item.media_type, item.uid, index_again(place.home, body))
             append_put(transaction, actor, collection, item.name, same, merged(item.properties or {}, changes))
 
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def copy(
         self,
@@ -208,7 +231,7 @@ class Library:
             transaction.append(Entry(Op.MAKE, actor.by, kind, place.collection, properties=dict(properties)))
             return require_collection(transaction, place)
 
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def set_collection_properties(self, actor: Actor, place: Place, changes: Mapping[str, str | None]) -> Ticket[None]:
         """Set (text) or remove (None) properties of a collection, all or none."""
@@ -219,7 +242,7 @@ class Library:
             properties = merged(collection.properties, changes)
             transaction.append(Entry(Op.SET, actor.by, collection.kind, collection.name, properties=properties))
 
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def drop_collection(self, actor: Actor, place: Place) -> Ticket[None]:
         """Drop a collection, its items and the collections in it; their history stays."""
@@ -230,7 +253,7 @@ class Library:
             drop_tree(transaction, actor, place)
 
         self._end_shares(place)
-        return self._writers.submit(place.owner, work)
+        return self._submit(place.owner, work)
 
     def copy_collection(
         self,
@@ -257,6 +280,18 @@ class Library:
         return self._transfer_collection(
             actor, source, target, overwrite=overwrite, shallow=False, in_the_way=in_the_way, keep_source=False
         )
+
+    def _submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
+        """Queue a work, which finds only what is whole. Raises Unavailable."""
+        guard = self._guard
+
+        def admitted(transaction: Transaction) -> Outcome:
+            seen = _for_mending(transaction) if self._for_operator else whole_transaction(transaction)
+            if guard is not None:
+                guard(seen)
+            return work(seen)
+
+        return self._writers.submit(account, admitted)
 
     def _end_shares(self, place: Place) -> None:
         """Before a collection goes: a share must not outlive it, and open what is made under its name later."""
@@ -309,7 +344,7 @@ class Library:
                 take_away(transaction, actor, collection, leaving)
             return kept
 
-        return self._writers.submit(source.owner, work)
+        return self._submit(source.owner, work)
 
     def _free_way(self, actor: Actor, source: Place, obstacle: Place | None) -> None:
         """Ask all that can refuse the removal of what is in the way, then end the shares of a folder that goes."""
@@ -344,7 +379,7 @@ class Library:
             current = require_overwritable(transaction, into, target, overwrite=overwrite)
             return keep(transaction, actor, into, target.name, prepared, current, item.properties)
 
-        return self._writers.submit(target.owner, work)
+        return self._submit(target.owner, work)
 
     def _transfer_collection(
         self,
@@ -381,19 +416,10 @@ class Library:
             self._end_shares(source)
         if overwrite:
             self._end_shares(target)
-        return self._writers.submit(source.owner, work)
+        return self._submit(source.owner, work)
 
 
-class _Guarded:
-    """Writers whose works are done only when the guard lets them."""
-
-    def __init__(self, writers: Submits, guard: Callable[[Snapshot], None]) -> None:
-        self._writers = writers
-        self._guard = guard
-
-    def submit(self, account: AccountId, work: Callable[[Transaction], Outcome]) -> Ticket[Outcome]:
-        def guarded(transaction: Transaction) -> Outcome:
-            self._guard(transaction)
-            return work(transaction)
-
-        return self._writers.submit(account, guarded)
+def _for_mending(transaction: Transaction) -> Transaction:
+    """The transaction as the operator sees it. Raises Held when another copy may have other records that follow."""
+    require_kind(transaction.held(), Kind.SYSTEM)
+    return transaction

@@ -21,6 +21,7 @@ from keepwell.services.actor import Actor
 from keepwell.services.history import Spot
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import Entry, Index, Snapshot, Store, Transaction
+from keepwell.storage.holding import require_home
 from keepwell.storage.writers import Ticket, Writers
 
 
@@ -158,7 +159,7 @@ class Rewinder:
         self._writers = writers
 
     def preview(self, actor: Actor, spot: Spot, target: int) -> RewindPlan:
-        """What a rewind to the state after record `target` would do now. Raises NotThere, BadRequest."""
+        """What a rewind to the state after record `target` would do now. Raises NotThere, BadRequest, Held."""
         with self._store.account(actor.account).reading() as snapshot:
             return _plan(snapshot, spot, target)
 
@@ -193,6 +194,7 @@ class Rewinder:
 
 
 def _plan(snapshot: Snapshot, spot: Spot, target: int) -> RewindPlan:
+    require_home(snapshot.held(), spot[0])
     head = snapshot.head().sequence
     if not 1 <= target <= head:
         raise NotThere(f"{snapshot.account()} has no record {target}", hint=f"Its records are 1 to {head}.")

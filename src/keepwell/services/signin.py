@@ -67,7 +67,7 @@ class SignIn:
         self._revision = -1
 
     def sign_in(self, authorization: bytes | None, address: str, agent: str) -> Actor:
-        """The actor of this header. Raises NotSignedIn, with how long to hold back the answer."""
+        """The actor of this header. Raises NotSignedIn, with how long to hold back the answer, and Held."""
         if authorization is None:
             raise NotSignedIn("this needs a sign-in", hint="Use your login and an app password.")
         revision = self._directory.revision()

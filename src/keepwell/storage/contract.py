@@ -214,7 +214,10 @@ class Snapshot(Protocol):
         ...
 
     def held(self) -> Mapping[Kind, str]:
-        """Kinds that are not whole at the moment, and why: nothing of them may be listed or served."""
+        """Kinds that are not whole at the moment, and why: nothing of them may be listed or served.
+
+        With Kind.SYSTEM among those of a person's account, nobody may append to its journal, not even the operator.
+        """
         ...
 
 
@@ -226,6 +229,13 @@ class Transaction(Snapshot, Protocol):
 
         The work decides whether a change is allowed; `append` refuses with ValueError only what cannot be done at
         all (a put into a collection that is not there).
+        """
+        ...
+
+    def begin_lineage(self, lineage: Lineage, by: str, properties: Properties) -> Record:
+        """Begin a new history: an `open` record in it, which says in `properties` why; later records are in it too.
+
+        Nothing else changes and the chain goes on, but no state or sync token of before is answered any more.
         """
         ...
 
@@ -248,7 +258,7 @@ class AccountStore(Protocol):
     def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
         """One item and its bytes, when that is all one wants to know: one statement, a snapshot of its own.
 
-        Raises Damaged when the bytes do not match their digest.
+        Raises Damaged when the bytes do not match their digest, and Held when the item's kind is held, or may be.
         """
         ...
 

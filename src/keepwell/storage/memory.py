@@ -15,6 +15,7 @@ from keepwell.model.errors import AlreadyThere, Damaged, NotThere
 from keepwell.model.names import AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import digest_of
 from keepwell.storage.contract import Carried, Head, Indexer, Item, Snapshot, Verdict, Work
+from keepwell.storage.holding import require_place
 from keepwell.storage.memory_snapshot import MemorySnapshot, State
 from keepwell.storage.memory_transaction import MemoryTransaction
 
@@ -61,9 +62,10 @@ class MemoryAccount:
         yield MemorySnapshot(self._state)
 
     def read_item(self, home: Home, collection: str, name: str) -> tuple[Item, bytes] | None:
-        """One item and its bytes. Raises Damaged when the bytes do not match their digest."""
+        """One item and its bytes. Raises Damaged when the bytes do not match their digest, Held."""
         with self.reading() as snapshot:
             found = snapshot.collection(home, collection)
+            require_place(snapshot.held(), home, found)
             return None if found is None else snapshot.item_with_body(found.id, name)
 
     def version(self) -> int:

@@ -9,7 +9,7 @@ from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.model.errors import AlreadyThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Lineage
-from keepwell.model.record import Facts, Op, Record, seal
+from keepwell.model.record import Facts, Op, Properties, Record, seal
 from keepwell.storage.carrying import check_carried, unfit
 from keepwell.storage.contract import NO_INDEX, Carried, Collection, Entry, Index, Indexer, Item, Verdict, Work
 from keepwell.storage.memory_snapshot import MemorySnapshot, State
@@ -45,9 +45,7 @@ class MemoryTransaction(MemorySnapshot):
 
     def append(self, entry: Entry, body: bytes | None = None, index: Index = NO_INDEX) -> Record:
         """Add a record and bring every projection to it."""
-        if self._before is None:
-            self._before = self._state.copied()
-            self._appended_before = len(self.appended)
+        self._begin_work()
         head = self.head()
         facts = Facts(
             account=self._state.account,
@@ -71,6 +69,18 @@ class MemoryTransaction(MemorySnapshot):
         self.replay(record, index)
         self.appended.append(Carried(record, body if is_new else None))
         return record
+
+    def begin_lineage(self, lineage: Lineage, by: str, properties: Properties) -> Record:
+        """Begin a new history with an `open` record in it, which says in `properties` why."""
+        self._begin_work()
+        self._state.lineage = lineage
+        return self.append(Entry(Op.OPEN, by, properties=properties))
+
+    def _begin_work(self) -> None:
+        """Before the first change of a work: what it must be undone to."""
+        if self._before is None:
+            self._before = self._state.copied()
+            self._appended_before = len(self.appended)
 
     def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
         """Take records that another copy sealed, and bring every projection and the lineage to them. Raises Damaged."""

@@ -9,7 +9,7 @@ together with the values in memory. The connection's transaction itself is the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -58,6 +58,7 @@ class _Held:
     """What a batch keeps in memory; a failed work puts the copy taken before it back."""
 
     head: Head
+    lineage: Lineage
     ledger: dict[Kind, LedgerEntry]
     collections: dict[tuple[Home, str], Collection]
     kinds_changed: set[Kind]
@@ -66,6 +67,7 @@ class _Held:
     def copy(self) -> _Held:
         return _Held(
             self.head,
+            self.lineage,
             dict(self.ledger),
             dict(self.collections),
             set(self.kinds_changed),
@@ -80,9 +82,9 @@ class SqliteTransaction(SqliteSnapshot):
         """Over a connection in an open write transaction."""
         super().__init__(connection, account, blobs)
         self._clock = clock
-        self._lineage = super().lineage()
-        self._held = _Held(super().head(), super().ledger(), {}, set(), set())
+        self._held = _Held(super().head(), super().lineage(), super().ledger(), {}, set(), set())
         self._held.collections = {(HOME_OF[one.kind], one.name): one for one in super().collections()}
+        self._kinds_held: Mapping[Kind, str] | None = None
         self._before: _Held | None = None
         self._appended_before = 0
         self.appended: list[Carried] = []
@@ -90,7 +92,13 @@ class SqliteTransaction(SqliteSnapshot):
 
     def lineage(self) -> Lineage:
         """The id of this unbroken history."""
-        return self._lineage
+        return self._held.lineage
+
+    def held(self) -> Mapping[Kind, str]:
+        """Kinds that are not whole, and why; looked up once, because no batch changes them."""
+        if self._kinds_held is None:
+            self._kinds_held = super().held()
+        return self._kinds_held
 
     def head(self) -> Head:
         """The last record, those of this batch included."""
@@ -152,10 +160,7 @@ class SqliteTransaction(SqliteSnapshot):
 
     def append(self, entry: Entry, body: bytes | None = None, index: Index = NO_INDEX) -> Record:
         """Add a record and bring every projection to it."""
-        if self._before is None:
-            self._execute("SAVEPOINT work")
-            self._before = self._held.copy()
-            self._appended_before = len(self.appended)
+        self._begin_work()
         record = self._seal(entry)
         content_id, is_new = None, False
         if entry.op is Op.PUT:
@@ -165,13 +170,27 @@ class SqliteTransaction(SqliteSnapshot):
         self.appended.append(Carried(record, body if is_new else None))
         return record
 
+    def begin_lineage(self, lineage: Lineage, by: str, properties: Properties) -> Record:
+        """Begin a new history with an `open` record in it, which says in `properties` why."""
+        self._begin_work()
+        self._held.lineage = lineage
+        self._execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (lineage,))
+        return self.append(Entry(Op.OPEN, by, properties=properties))
+
     def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
         """Take records that another copy sealed, and bring every projection and the lineage to them. Raises Damaged."""
         before = next(self.records(self._held.head.sequence - 1), None)
         for one in carried:
             self._take(one, before, indexer)
             before = one.record
-        self._execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (self._lineage,))
+        self._execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (self._held.lineage,))
+
+    def _begin_work(self) -> None:
+        """Before the first change of a work: what it must be undone to."""
+        if self._before is None:
+            self._execute("SAVEPOINT work")
+            self._before = self._held.copy()
+            self._appended_before = len(self.appended)
 
     def _take(self, carried: Carried, before: Record | None, indexer: Indexer) -> None:
         check_carried(self._account, before, carried)
@@ -187,7 +206,7 @@ class SqliteTransaction(SqliteSnapshot):
         except (ValueError, AlreadyThere) as error:
             raise unfit(record, error) from error
         self._held.head = Head(facts.seq, record.hash)
-        self._lineage = facts.lineage
+        self._held.lineage = facts.lineage
 
     def _seal(self, entry: Entry) -> Record:
         head = self._held.head
@@ -199,7 +218,7 @@ class SqliteTransaction(SqliteSnapshot):
                 collection=entry.collection,
                 digest=entry.digest,
                 kind=entry.kind,
-                lineage=self._lineage,
+                lineage=self._held.lineage,
                 media_type=entry.media_type,
                 name=entry.name,
                 op=entry.op,

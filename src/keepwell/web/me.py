@@ -20,6 +20,7 @@ from keepwell.services.actor import Actor
 from keepwell.services.directory import Directory
 from keepwell.services.library import Library
 from keepwell.services.signin import SignIn
+from keepwell.services.whole import whole_collections
 from keepwell.storage.access_table import AccessEntry
 
 DAYS_SHOWN: Final = 7
@@ -71,6 +72,15 @@ class CollectionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A kind of which nothing is shown for now, and what is known to be missing; `owner` is empty for their own."""
+
+    sort: str
+    owner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PasswordRow:
     """An app password; `used` is empty when it was not used lately."""
 
@@ -100,6 +110,7 @@ class Me:
     login: str
     display_name: str
     collections: tuple[CollectionRow, ...]
+    held: tuple[HeldRow, ...]
     passwords: tuple[PasswordRow, ...]
     uses: tuple[UseRow, ...]
     days: int = DAYS_SHOWN
@@ -119,24 +130,22 @@ def view_of(people: People, actor: Actor) -> Me:
     return Me(
         login=actor.login,
         display_name=people.directory.display_name(actor.account),
-        collections=tuple(_collections(people, actor)),
+        collections=tuple(row for owner in _owners(actor) for row in _collections(people, actor, owner)),
+        held=tuple(row for owner in _owners(actor) for row in _held(people, actor, owner)),
         passwords=tuple(_passwords(people, actor, entries)),
         uses=tuple(_uses(entries)),
     )
 
 
-def _collections(people: People, actor: Actor) -> list[CollectionRow]:
-    rows = _of_owner(people, actor, actor.account)
-    for owner in sorted({owner for owner, _, _ in actor.shared} - {actor.account}):
-        rows += _of_owner(people, actor, owner)
-    return rows
+def _owners(actor: Actor) -> list[AccountId]:
+    """Whose collections the person may see: their own account's first."""
+    return [actor.account, *sorted({owner for owner, _, _ in actor.shared} - {actor.account})]
 
 
-def _of_owner(people: People, actor: Actor, owner: AccountId) -> list[CollectionRow]:
-    shown_owner = "" if owner == actor.account else people.directory.display_name(owner)
-    order = list(_KIND_WORDS)
+def _collections(people: People, actor: Actor, owner: AccountId) -> list[CollectionRow]:
+    shown_owner, order = _shown(people, actor, owner), list(_KIND_WORDS)
     with people.library.reading(owner) as snapshot:
-        known = [one for one in snapshot.collections() if one.kind in _KIND_WORDS]
+        known = [one for one in whole_collections(snapshot) if one.kind in _KIND_WORDS]
         return [
             CollectionRow(
                 _KIND_WORDS[one.kind], one.properties.get("displayname") or one.name, shown_owner, one.count, one.octets
@@ -144,6 +153,23 @@ def _of_owner(people: People, actor: Actor, owner: AccountId) -> list[Collection
             for one in sorted(known, key=lambda one: order.index(one.kind))
             if actor.may_see(owner, HOME_OF[one.kind], one.name)
         ]
+
+
+def _held(people: People, actor: Actor, owner: AccountId) -> list[HeldRow]:
+    """What is held, of another's only in the homes from which something is shared."""
+    homes = {home for sharer, home, _ in actor.shared if sharer == owner}
+    shown_owner = _shown(people, actor, owner)
+    with people.library.reading(owner) as snapshot:
+        held = snapshot.held()
+    return [
+        HeldRow(words, shown_owner, held[kind])
+        for kind, words in _KIND_WORDS.items()
+        if kind in held and (owner == actor.account or HOME_OF[kind] in homes)
+    ]
+
+
+def _shown(people: People, actor: Actor, owner: AccountId) -> str:
+    return "" if owner == actor.account else people.directory.display_name(owner)
 
 
 def _passwords(people: People, actor: Actor, entries: list[AccessEntry]) -> list[PasswordRow]:
