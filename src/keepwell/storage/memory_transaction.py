@@ -197,9 +197,14 @@ class MemoryTransaction(MemorySnapshot):
         )
 
 
+def replaying(account: AccountId, lineage: Lineage) -> MemoryTransaction:
+    """An account that comes to what is given to its `replay`, record by record, without any bytes."""
+    return MemoryTransaction(State(account, lineage), SystemClock())
+
+
 def replayed(account: AccountId, lineage: Lineage, records: Iterable[Record]) -> MemorySnapshot:
     """What these records come to, without any bytes."""
-    transaction = MemoryTransaction(State(account, lineage), SystemClock())
+    transaction = replaying(account, lineage)
     for record in records:
         transaction.replay(record)
     return MemorySnapshot(transaction.state)

@@ -6,19 +6,23 @@ one snapshot, each proven as it is read, and puts them into packs; what does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from keepwell.model.errors import Damaged, Forked, KeepwellError
-from keepwell.model.names import AccountId
+from keepwell.model.errors import Damaged, Forked, KeepwellError, StorageFault
+from keepwell.model.ledger import LedgerEntry
+from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Record, check_follows
 from keepwell.storage.contract import Carried, Head, Snapshot, Store
+from keepwell.storage.memory_transaction import replaying
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.layout import epoch_of
 from keepwell.vault.lines import render_line
 from keepwell.vault.pack import SHIP_LEVEL, Run, note_of
+from keepwell.vault.prove import prove_account
+from keepwell.vault.reading import read_account
 from keepwell.vault.vault import Vault
 
 INLINE_OCTETS_MAX: Final = 128 * 1024
@@ -85,8 +89,10 @@ def ship(
     for account in accounts:
         try:
             with store.account(account).reading() as snapshot:
-                run = run_of(snapshot, vault.packed_head(account), vault.put_blob)
-        except Damaged as error:
+                run = run_of(snapshot, vault.packed_head(account), shipment.put_blob)
+        except (Damaged, StorageFault) as error:
+            if error is shipment.fault:
+                raise
             failures[account] = error
             continue
         if run is not None:
@@ -108,29 +114,70 @@ def run_of(snapshot: Snapshot, after: Head, put_blob: Callable[[bytes], str]) ->
         raise Forked(
             f"{snapshot.account()} ends with record {head.sequence} here, and with record {after.sequence} in the vault"
         )
-    lines: list[bytes] = []
-    blobs: list[str] = []
-    first: Record | None = None
-    before: Record | None = None
+    making = _RunInTheMaking(after, put_blob)
     for carried in snapshot.carried(after.sequence):
-        require_follows(after, before, carried.record)
-        lines.append(line_of(carried, put_blob, blobs))
-        first, before = first or carried.record, carried.record
-    if first is None or before is None or before.hash != head.hash:
+        making.add(carried)
+    if making.head != head:
         raise Damaged(f"the journal of {snapshot.account()} does not lead to its head, record {head.sequence}")
-    return Run(
-        account=snapshot.account(),
-        lineage=before.facts.lineage,
-        first=first.facts.seq,
-        last=head.sequence,
-        prev=first.facts.prev,
-        head=head.hash,
-        since=first.facts.at,
-        until=before.facts.at,
-        lines=b"".join(lines),
-        ledger=note_of(snapshot.ledger()),
-        blobs=tuple(dict.fromkeys(blobs)),
-    )
+    return making.run(snapshot.ledger())
+
+
+def ship_from(vault: Vault, sources: Sequence[Vault], account: AccountId) -> int:
+    """Put what other vaults have of an account and this one's packs have not into a pack; how many records.
+
+    Raises Damaged, Forked, Locked, Fenced, StorageFault.
+    """
+    after = vault.packed_head(account)
+    prove_account(sources, account, [after])
+    making, replay = _RunInTheMaking(after, vault.put_blob), replaying(account, Lineage(""))
+    for carried in read_account(sources, account):
+        replay.replay(carried.record)
+        if carried.record.facts.seq > after.sequence:
+            making.add(carried)
+    if making.head != after:
+        vault.put_pack([making.run(replay.ledger())], level=SHIP_LEVEL)
+    return making.head.sequence - after.sequence
+
+
+class _RunInTheMaking:
+    """The lines of one account's successive records behind `after`."""
+
+    def __init__(self, after: Head, put_blob: Callable[[bytes], str]) -> None:
+        self._after = after
+        self._put_blob = put_blob
+        self._lines: list[bytes] = []
+        self._blobs: list[str] = []
+        self._first: Record | None = None
+        self._last: Record | None = None
+
+    @property
+    def head(self) -> Head:
+        return self._after if self._last is None else Head(self._last.facts.seq, self._last.hash)
+
+    def add(self, carried: Carried) -> None:
+        """The next record. Raises Damaged, Forked."""
+        require_follows(self._after, self._last, carried.record)
+        self._lines.append(line_of(carried, self._put_blob, self._blobs))
+        self._first, self._last = self._first or carried.record, carried.record
+
+    def run(self, ledger: dict[Kind, LedgerEntry]) -> Run:
+        """What becomes a frame; the ledger is that after the last record."""
+        if self._first is None or self._last is None:
+            raise ValueError("a run without records")
+        first, last = self._first.facts, self._last.facts
+        return Run(
+            account=first.account,
+            lineage=last.lineage,
+            first=first.seq,
+            last=last.seq,
+            prev=first.prev,
+            head=self._last.hash,
+            since=first.at,
+            until=last.at,
+            lines=b"".join(self._lines),
+            ledger=note_of(ledger),
+            blobs=tuple(dict.fromkeys(self._blobs)),
+        )
 
 
 def line_of(carried: Carried, put_blob: Callable[[bytes], str], blobs: list[str]) -> bytes:
@@ -157,8 +204,17 @@ class _Shipment:
         self._vault = vault
         self._runs: list[Run] = []
         self._octets = 0
+        self.fault: KeepwellError | None = None
+        """What the vault's medium failed with, to tell it from what the store fails with."""
         self.records = 0
         self.accounts = 0
+
+    def put_blob(self, body: bytes) -> str:
+        try:
+            return self._vault.put_blob(body)
+        except KeepwellError as error:
+            self.fault = error
+            raise
 
     def add(self, run: Run) -> None:
         self._runs.append(run)

@@ -301,6 +301,11 @@ class Vault:
         with self._lock:
             self._catalogue.drop_pack(name)
 
+    def remember_pack(self, pack: Pack) -> None:
+        """Count on a pack again that was forgotten."""
+        with self._lock:
+            self._catalogue.add_pack(pack)
+
     def close(self) -> None:
         """Let go of the medium."""
         self.medium.close()

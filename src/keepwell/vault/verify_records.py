@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from keepwell.ground.clock import SystemClock
 from keepwell.model.errors import Damaged, KeepwellError, NotThere
 from keepwell.model.names import AccountId, Digest, Kind, Lineage
 from keepwell.model.record import Op, Record
 from keepwell.storage.carrying import check_carried
 from keepwell.storage.contract import Carried, Head
-from keepwell.storage.memory_snapshot import State
-from keepwell.storage.memory_transaction import MemoryTransaction
+from keepwell.storage.memory_transaction import replaying
 from keepwell.vault.catalogue import NOTHING, FrameRef
 from keepwell.vault.findings import Found
 from keepwell.vault.pack import LedgerNote, note_of
@@ -68,7 +66,7 @@ class _Replay:
         self._ends: dict[int, list[FrameRef]] = {}
         for ref in frames:
             self._ends.setdefault(ref.frame.last, []).append(ref)
-        self._transaction = MemoryTransaction(State(account, Lineage("")), SystemClock())
+        self._transaction = replaying(account, Lineage(""))
         self._before: Record | None = None
         self._hashes: list[str] = []
         self._brought: set[Digest] = set()
