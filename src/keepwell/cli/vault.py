@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,8 @@ from cyclopts import Parameter
 
 from keepwell.app.wiring import Keepwell, open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, command
-from keepwell.cli.output import print_json, print_line, print_table, progress_bar
+from keepwell.cli.exit_codes import ExitCode, exit_code_of
+from keepwell.cli.output import print_error, print_json, print_line, print_table, progress_bar
 from keepwell.cli.vault_keys import hand_out
 from keepwell.model.errors import KeepwellError
 from keepwell.services.catch_up import catch_up
@@ -38,7 +40,7 @@ def add(
         Path | None, Parameter(help="Where to write the operator\u2019s secret key; else it is shown once.")
     ] = None,
     common: Common = DEFAULTS,
-) -> None:
+) -> int:
     """Make a vault, or take one over that holds this data already; then bring it up to date."""
     with open_keepwell(common.data) as keepwell:
         check_vault_name(name)
@@ -51,14 +53,36 @@ def add(
             on_loss=on_loss,
             recipients=keys.recipients() if keys else None,
         )
-        records = None if is_served(common.data) else _fill(keepwell, name)
-    secrets = hand_out(keys, setting, key_file) if keys else None
+        # The keys go out before anything else can fail: nobody can show them again.
+        is_new = keys is not None and setting.recipients == keys.recipients()
+        secrets = hand_out(keys, setting, key_file) if keys and is_new else None
+        if secrets is not None and not common.json:
+            secrets.show(common)
+        filled = _filled(keepwell, name)
     if common.json:
-        print_json(describe(setting) | {"shipped": records} | (secrets.document() if secrets else {}))
-        return
-    _tell(setting, records, common)
-    if secrets is not None:
-        secrets.show(common)
+        keys_shown = secrets.document() if secrets else {}
+        print_json(describe(setting) | keys_shown | {"shipped": filled.records, "problem": filled.problem})
+    else:
+        _tell(setting, filled, common)
+    return filled.code
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """How a new vault was brought up to date; no records when the server that runs will do it."""
+
+    records: int | None = None
+    problem: str = ""
+    code: ExitCode = ExitCode.OK
+
+
+def _filled(keepwell: Keepwell, name: str) -> _Filled:
+    if is_served(keepwell.data):
+        return _Filled()
+    try:
+        return _Filled(_fill(keepwell, name))
+    except KeepwellError as error:
+        return _Filled(0, error.message, exit_code_of(error))
 
 
 def _fill(keepwell: Keepwell, name: str) -> int:
@@ -78,13 +102,15 @@ def _fill(keepwell: Keepwell, name: str) -> int:
         vault.close()
 
 
-def _tell(setting: VaultSetting, records: int | None, common: Common) -> None:
+def _tell(setting: VaultSetting, filled: _Filled, common: Common) -> None:
     role = "Writes wait for it" if setting.confirm else "It follows the store"
     print_line(f"Added the vault {setting.name} at {setting.url}. {role}.")
-    if records is None:
+    if filled.problem:
+        print_error(f"it was added, but not all could be shipped: {filled.problem}", "A start tries again.")
+    elif filled.records is None:
         print_line("The server that runs brings it up to date by itself, from now on.")
     else:
-        print_line(f"It has everything now: {records} records were shipped.")
+        print_line(f"It has everything now: {filled.records} records were shipped.")
     print_line(f"See how it is at any time: {command(common, 'vault', 'list')}")
 
 

@@ -13,28 +13,26 @@ that data would mix two histories.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.ground.entropy import Entropy, base32_word
-from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, NotThere
+from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, Locked, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT
 from keepwell.services.vault_settings import EpochHeld, OnLoss, VaultSetting, VaultSettings, check_vault_name
-from keepwell.storage.contract import Head, Store
+from keepwell.storage.contract import Store
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
 from keepwell.vault.keys import Recipients, read_drill_key
-from keepwell.vault.layout import FORMAT_VERSION, README, VAULT_DOCUMENT
-from keepwell.vault.media import open_medium
+from keepwell.vault.layout import EPOCHS, FORMAT_VERSION, README, VAULT_DOCUMENT
+from keepwell.vault.media import open_medium, parse_url
 from keepwell.vault.medium import Medium, claim
 from keepwell.vault.probe import probe
+from keepwell.vault.reading import read_account
 from keepwell.vault.readme import render_readme
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
 from keepwell.vault.vault import Vault, open_vault
-
-OpenMedium = Callable[..., Medium]
 
 
 class Vaults:
@@ -59,10 +57,13 @@ class Vaults:
     ) -> VaultSetting:
         """Make a vault, or take one over that holds this data already, and know it from now on.
 
+        An encrypted vault that is taken over stays sealed to the keys that it has, whatever `recipients` are.
+
         Raises BadRequest, AlreadyThere (the name is taken, or other data lies there), CannotStart (the medium does not
         do what it must), StorageFault.
         """
         check_vault_name(name)
+        self._require_apart(url)
         if any(one.name == name for one in self.settings.all()):
             raise AlreadyThere(f"there is a vault {name} already", hint="See: keepwell vault list")
         medium = open_medium(url, name=name, make=True)
@@ -87,6 +88,16 @@ class Vaults:
         )
         self.settings.add(setting)
         return setting
+
+    def _require_apart(self, url: str) -> None:
+        """A vault in the data folder, or around it, would go with it. Raises BadRequest."""
+        place = parse_url(url)
+        data = self._data.absolute()
+        if isinstance(place, Path) and (place.is_relative_to(data) or data.is_relative_to(place)):
+            raise BadRequest(
+                f"a vault at {place} would be lost together with {data}",
+                hint="Choose a folder apart from it, best on another disk.",
+            )
 
     def open(self, name: str) -> Vault:
         """A vault for reading, looked at. Raises NotThere, Damaged, StorageFault, CannotStart, Locked."""
@@ -162,6 +173,11 @@ class Vaults:
             if (found.recipients is None) != (recipients is None):
                 words = "is encrypted" if found.recipients else "is not encrypted"
                 raise BadRequest(f"the vault at {place} {words}", hint="Say so, or choose another place.")
+            if found.recipients != recipients and next(iter(medium.list(EPOCHS)), None) is None:
+                raise AlreadyThere(
+                    f"at {place} a vault was begun to whose keys nobody may have the secrets",
+                    hint="It holds nothing yet. Empty that place, then add the vault again.",
+                )
             return found
         if next(iter(medium.list()), None) is not None:
             raise AlreadyThere(f"{place} is not empty, and no vault", hint="Choose an empty place for a vault.")
@@ -181,21 +197,29 @@ def _require_own_data(vault: Vault, store: Store) -> None:
     heads = vault.heads()
     if not heads:
         return
-    head = heads.get(SYSTEM_ACCOUNT)
-    if head is None or SYSTEM_ACCOUNT not in store.accounts() or not _continues(store, head):
+    if not _is_same_history(vault, store):
         raise AlreadyThere(
             f"in that vault lies the data of another server ({len(heads)} accounts)",
             hint="To get it back: keepwell restore --from URL --into FOLDER. For a new vault choose an empty place.",
         )
 
 
-def _continues(store: Store, head: Head) -> bool:
-    """Whether the store's system account has this record, or ends before it (then a start heals it)."""
+def _is_same_history(vault: Vault, store: Store) -> bool:
+    """Whether one of both system accounts continues the other, record by record."""
+    if SYSTEM_ACCOUNT not in store.accounts():
+        return False
+    theirs = vault.head(SYSTEM_ACCOUNT)
     with store.account(SYSTEM_ACCOUNT).reading() as snapshot:
-        if snapshot.head().sequence < head.sequence:
-            return True
-        record = next(snapshot.records(head.sequence - 1), None)
-        return record is not None and record.hash == head.hash
+        ours = snapshot.head()
+        if theirs.sequence <= ours.sequence:
+            record = next(snapshot.records(theirs.sequence - 1), None) if theirs.sequence else None
+            return record is not None and record.hash == theirs.hash
+        lineage = snapshot.lineage()
+    try:
+        return next(read_account([vault], SYSTEM_ACCOUNT, ours), None) is not None
+    except Locked:  # without a key the lineage, which the index shows, has to do
+        note = vault.note(SYSTEM_ACCOUNT)
+        return note is not None and note.lineage == lineage
 
 
 def describe(setting: VaultSetting) -> dict[str, object]:

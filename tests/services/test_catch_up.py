@@ -1,0 +1,212 @@
+"""Catching up at a start: the plan as a table, and each deed on a real store and vault."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from keepwell.model.errors import Damaged
+from keepwell.model.names import SYSTEM_ACCOUNT, Kind
+from keepwell.services.catch_up import CaughtUp, Deed, Step, catch_up, plan_catch_up
+from keepwell.storage.contract import Head
+from keepwell.storage.memory import MemoryStore
+from keepwell.storage.sqlite import SqliteStore
+from keepwell.vault.memory_medium import MemoryMedium
+from keepwell.vault.ship import pack_tails
+from tests.services.vault_desk import ANNA, BERT, OTHER, Desk, establish, looked_at, make, names_in, put
+
+NONE = Head(0, "0" * 64)
+ONE, TWO, TWO_ELSE = Head(1, "a" * 64), Head(2, "b" * 64), Head(2, "c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("here", "vaults", "expected"),
+    [
+        (TWO, [TWO], []),
+        (TWO, [ONE], [Deed.SHIP]),
+        (TWO, [NONE], [Deed.SHIP]),
+        (ONE, [TWO], [Deed.EXTEND]),
+        (None, [TWO], [Deed.RESTORE]),
+        (Damaged("flipped"), [TWO], [Deed.RESTORE]),
+        (Damaged("flipped"), [NONE], [Deed.HOLD]),
+        (TWO, [TWO_ELSE], [Deed.HOLD]),
+        (ONE, [TWO, ONE], [Deed.EXTEND, Deed.SHIP]),
+        (ONE, [ONE, TWO], [Deed.EXTEND, Deed.SHIP]),
+        (None, [NONE, TWO], [Deed.RESTORE, Deed.SHIP]),
+        (TWO, [TWO, NONE], [Deed.SHIP]),
+    ],
+)
+def test_the_plan(here: Head | BaseException | None, vaults: list[Head], expected: list[Deed]) -> None:
+    """What is done about an account follows from its heads alone."""
+    store = {} if here is None else {ANNA: here}
+    steps = plan_catch_up(store, [{ANNA: head} if head.sequence else {} for head in vaults])
+    assert [step.deed for step in steps] == expected
+
+
+def test_the_fullest_vault_is_read_from() -> None:
+    """Of several vaults the one that leads farthest is the source."""
+    assert plan_catch_up({ANNA: ONE}, [{ANNA: ONE}, {ANNA: TWO}])[0] == Step(Deed.EXTEND, ANNA, 1)
+
+
+def test_the_system_account_comes_first() -> None:
+    """Logins are needed before anything else can be told."""
+    steps = plan_catch_up({}, [{ANNA: ONE, SYSTEM_ACCOUNT: ONE, BERT: ONE}])
+    assert [step.account for step in steps] == [SYSTEM_ACCOUNT, ANNA, BERT]
+
+
+@pytest.fixture
+def medium() -> MemoryMedium:
+    made = MemoryMedium()
+    establish(made)
+    return made
+
+
+def written(path: Path, medium: MemoryMedium, names: list[str]) -> None:
+    """Write these items with a server of its own life: store and vault opened, filled and closed."""
+    store = SqliteStore(path)
+    desk = Desk([medium], store=store).open()
+    for name in names:
+        desk.write(put(name, f"body of {name}".encode()))
+    desk.close()
+    store.close()
+
+
+def caught_up(path: Path, medium: MemoryMedium) -> tuple[SqliteStore, CaughtUp]:
+    store, vault = SqliteStore(path), looked_at(medium)
+    vault.claim(OTHER)
+    return store, catch_up(store, [vault])
+
+
+def names_here(store: SqliteStore) -> list[str]:
+    with store.account(ANNA).reading() as snapshot:
+        return [one.facts.name for one in snapshot.records() if one.facts.name]
+
+
+def test_an_older_copy_that_was_put_back_is_healed(tmp_path: Path, medium: MemoryMedium) -> None:
+    """The store is behind: what the vault has more comes back, under the same lineage, and nothing is shipped twice."""
+    written(tmp_path / "data", medium, ["one", "two"])
+    shutil.copytree(tmp_path / "data", tmp_path / "yesterday")
+    written(tmp_path / "data", medium, ["three", "four"])
+    shutil.rmtree(tmp_path / "data")
+    shutil.move(tmp_path / "yesterday", tmp_path / "data")
+    with SqliteStore(tmp_path / "data").account(ANNA).reading() as snapshot:
+        lineage = snapshot.lineage()
+    store, done = caught_up(tmp_path / "data", medium)
+    assert names_here(store) == ["one", "two", "three", "four"]
+    assert done.extended == {ANNA: 2}
+    with store.account(ANNA).reading() as snapshot:
+        assert snapshot.lineage() == lineage
+        assert snapshot.ledger()[Kind.CONTACTS].count == 4
+    store.close()
+
+
+def test_a_lost_account_is_restored(tmp_path: Path, medium: MemoryMedium) -> None:
+    """With the whole data folder gone every account comes back."""
+    written(tmp_path / "data", medium, ["one", "two"])
+    shutil.rmtree(tmp_path / "data")
+    store, _ = caught_up(tmp_path / "data", medium)
+    assert names_here(store) == ["one", "two"]
+    store.close()
+
+
+def test_a_damaged_account_is_set_aside_and_restored(tmp_path: Path, medium: MemoryMedium) -> None:
+    """A file that cannot be read is kept elsewhere, and the account is made anew from the vault."""
+    written(tmp_path / "data", medium, ["one", "two"])
+    [path] = (tmp_path / "data").glob("accounts/an/*.db")
+    octets = bytearray(path.read_bytes())
+    for page in range(1, len(octets) // 4096):
+        octets[page * 4096 + 100] ^= 0xFF
+    path.write_bytes(octets)
+    store, done = caught_up(tmp_path / "data", medium)
+    assert done.restored == {ANNA: 3}
+    assert names_here(store) == ["one", "two"]
+    assert list((tmp_path / "data" / "set-aside").rglob("*.db")) != []
+    store.close()
+
+
+def test_the_end_that_sqlite_dropped_comes_back(tmp_path: Path, medium: MemoryMedium) -> None:
+    """A log that was cut off leaves a shorter journal that proves itself; only the vault knows better."""
+    store = SqliteStore(tmp_path / "data")
+    desk = Desk([medium], store=store).open()
+    for number in range(6):
+        desk.write(put(f"{number}"))
+    shutil.copytree(tmp_path / "data", tmp_path / "crashed")
+    desk.close()
+    store.close()
+    [wal] = (tmp_path / "crashed").glob("accounts/an/*.db-wal")
+    octets = bytearray(wal.read_bytes())
+    octets[len(octets) - 5000] ^= 1
+    wal.write_bytes(octets)
+    healed, _ = caught_up(tmp_path / "crashed", medium)
+    assert names_here(healed) == [str(number) for number in range(6)]
+    healed.close()
+
+
+def test_two_histories_are_held_and_neither_is_overwritten(tmp_path: Path, medium: MemoryMedium) -> None:
+    """The same number with another record: nothing of the account is served, and both sides keep what they have."""
+    written(tmp_path / "data", medium, ["one"])
+    shutil.copytree(tmp_path / "data", tmp_path / "fork")
+    written(tmp_path / "data", medium, ["ours"])
+    other = SqliteStore(tmp_path / "fork")
+    other.account(ANNA).transact([put("theirs")])
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    done = catch_up(other, [vault])
+    assert ANNA in done.held
+    with other.account(ANNA).reading() as snapshot:
+        assert set(snapshot.held()) == set(Kind)
+    assert names_here(other) == ["one", "theirs"]
+    assert names_in(medium) == ["one", "ours"]
+    other.close()
+
+
+def test_a_fork_with_a_longer_store_is_held_as_well(tmp_path: Path, medium: MemoryMedium) -> None:
+    """The store is ahead by sequence, but the vault's last record is not in it."""
+    written(tmp_path / "data", medium, ["one"])
+    shutil.copytree(tmp_path / "data", tmp_path / "fork")
+    written(tmp_path / "data", medium, ["ours"])
+    other = SqliteStore(tmp_path / "fork")
+    other.account(ANNA).transact([put("theirs"), put("more of theirs")])
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    assert ANNA in catch_up(other, [vault]).held
+    assert names_in(medium) == ["one", "ours"]
+    other.close()
+
+
+def test_a_store_that_is_ahead_is_shipped(tmp_path: Path, medium: MemoryMedium) -> None:
+    """What was committed and never confirmed is in the vault after the start."""
+    written(tmp_path / "data", medium, ["one"])
+    store = SqliteStore(tmp_path / "data")
+    store.account(ANNA).transact([put("two")])
+    store.close()
+    store, done = caught_up(tmp_path / "data", medium)
+    assert done.shipped == 1
+    assert names_in(medium) == ["one", "two"]
+    store.close()
+
+
+def test_tails_of_a_killed_server_are_packed_and_removed(medium: MemoryMedium) -> None:
+    """What a tail confirmed is in packs before the tail goes; a healthy store needs nothing else."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    desk.write(put("one"))
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    assert vault.tails() != []
+    catch_up(desk.store, [vault])
+    pack_tails(vault, desk.store)
+    assert (list(medium.list("tails/")), names_in(medium)) == ([], ["one"])
+
+
+def test_a_tail_that_the_store_lacks_is_not_removed(medium: MemoryMedium) -> None:
+    """Without the store's records the tail is the only copy: it stays until they are elsewhere."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    desk.write(put("one"))
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    empty = MemoryStore()
+    empty.create(ANNA, [make()])
+    pack_tails(vault, empty)
+    assert names_in(medium) == ["one"]
