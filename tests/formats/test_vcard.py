@@ -1,10 +1,9 @@
 """Cards: which are taken, what is known of them, and why others are refused."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.formats.strategies import cards, damaged_files, files
 
 from keepwell.formats import vcard

@@ -1,5 +1,7 @@
 """Collations: which texts are the same (RFC 4790, RFC 5051)."""
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +77,10 @@ def test_long_searched_text_is_not_remembered() -> None:
     for number in range(10):
         assert TextMatch("x" * 1_001 + str(number), Collation.UNICODE_CASEMAP, negate=True).accepts("y")
     assert _folded_needle.cache_info().currsize == before
+
+
+@given(st.text())
+def test_folding_is_the_title_case_of_each_character_decomposed(text: str) -> None:
+    """However quickly it is done, a fold is what RFC 5051 makes of each character by itself."""
+    titles = [one.title() if len(one.title()) == 1 else one for one in text]
+    assert fold(text) == "".join(normalize("NFKD", one) for one in titles)

@@ -196,7 +196,7 @@ def test_an_item_that_would_be_refused_today_is_not_lost(here: Desk, monkeypatch
     def refuse(*_: object) -> None:
         raise ContentRefused("stricter now", condition="valid-address-data")
 
-    monkeypatch.setattr(indexing, "prepare", refuse)
+    monkeypatch.setattr(indexing, "examine", refuse)
     rewind(here, target)
     assert here.bodies("contacts") == {"old.vcf": card("o")}
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from keepwell.formats.refusals import DEFAULT_CAPS, Caps, InvalidContent
 from keepwell.formats.rows import Block, Row, outline, read_rows
 
@@ -64,8 +66,7 @@ class Parameter:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A content line: ``name`` and ``group`` parted, ``value`` unfolded but still escaped.
 
     ``number`` is the physical line, from 1, on which it starts; 0 when it comes from no file. ``raw`` is the

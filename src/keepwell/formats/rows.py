@@ -19,7 +19,7 @@ Leaves to others: which component a row belongs to (``outline``) and what it mea
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Final
 
 from keepwell.formats.refusals import Caps, InvalidContent, NotUtf8
@@ -46,6 +46,10 @@ _STRUCTURE: Final = re.compile(r"(?:BEGIN|END)[ \t]*:", re.IGNORECASE)
 _NAME: Final = r'\ufeff*+((?:[^\x00-\x20:;=",.]+\.)?[^\x00-\x20:;=",]+)[ \t]*'
 _HEAD: Final = re.compile(_NAME + r'((?:;(?:[^":]++|"[^"]*+")*+)?+):')
 _HEAD_WITH_STRAY_QUOTE: Final = re.compile(_NAME + r"((?:;[^:]*+)?+):")
+
+#: BEGIN and END, however they are written.
+_BEGIN_NAMES: Final = frozenset(map("".join, product(*zip("BEGIN", "begin", strict=True))))
+_STRUCTURE_NAMES: Final = _BEGIN_NAMES | set(map("".join, product(*zip("END", "end", strict=True))))
 
 #: A line's encoding is sought in so many of its first characters, so that each continuation costs the same.
 _HEAD_CHARACTERS: Final = 1_000
@@ -253,20 +257,28 @@ def outline(found: Rows, caps: Caps) -> list[Block]:
     """
     top: list[Block] = []
     open_blocks: list[Block] = []
-    for index, row in enumerate(found.rows):
-        name = row[1] if len(row[1]) > len("BEGIN") else row[1].upper()
-        if name == "BEGIN":
+    after = 0
+    # Between two lines of structure all are properties of one block: taken at once, since every PUT comes here.
+    for index in [index for index, row in enumerate(found.rows) if row[1] in _STRUCTURE_NAMES]:
+        _add_properties(found, range(after, index), open_blocks)
+        if found.rows[index][1] in _BEGIN_NAMES:
             _begin(found, index, top, open_blocks, caps)
-        elif name == "END":
-            _end(found, index, open_blocks)
-        elif open_blocks:
-            open_blocks[-1].content.append(index)
         else:
-            raise InvalidContent(found.number(index), f"{row[1]} found where a BEGIN was expected")
+            _end(found, index, open_blocks)
+        after = index + 1
+    _add_properties(found, range(after, len(found.rows)), open_blocks)
     if open_blocks:
         last = found.number(len(found.rows) - 1)
         raise InvalidContent(last, f"the text ends here, where END:{open_blocks[-1].name} was expected")
     return top
+
+
+def _add_properties(found: Rows, indexes: range, open_blocks: list[Block]) -> None:
+    if open_blocks:
+        open_blocks[-1].content.extend(indexes)
+    elif indexes:
+        name = found.rows[indexes[0]][1]
+        raise InvalidContent(found.number(indexes[0]), f"{name} found where a BEGIN was expected")
 
 
 def _begin(found: Rows, index: int, top: list[Block], open_blocks: list[Block], caps: Caps) -> None:

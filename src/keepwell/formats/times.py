@@ -167,6 +167,7 @@ def _day(text: str) -> datetime:
     return datetime(int(text[:4]), int(text[4:6]), int(text[6:8]))
 
 
+@lru_cache(maxsize=4096)
 def _clock_time(text: str) -> datetime:
     if text[8] != "T":
         raise ValueError(text)

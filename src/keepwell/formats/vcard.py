@@ -10,9 +10,11 @@ Leaves to others: what a card without UID shall get (``split`` gives it one, a P
 uniqueness.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from keepwell.formats.contentlines import parse_parameters
 from keepwell.formats.refusals import DEFAULT_CAPS, Caps, InvalidContent
@@ -26,12 +28,14 @@ VERSIONS: Final[Mapping[str, str]] = {"2.1": "2.1", "3.0": "3.0", "4.0": "4.0", 
 #: Longer values are cut to this in ``CardFacts.texts``; ``CardFacts.truncated`` says that one was.
 TEXT_CHARACTERS_MAX: Final = 1_000
 
+#: What short parameters say of the encoding is remembered; they repeat from card to card.
+_REMEMBERED_CHARACTERS: Final = 64
+
 #: Properties that carry pictures, sounds and keys; nobody searches their text.
 BINARY_PROPERTIES: Final = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
 
 
-@dataclass(frozen=True, slots=True)
-class CardFacts:
+class CardFacts(msgspec.Struct, frozen=True, gc=False):
     """What is known of an accepted card.
 
     ``uid`` is empty when it has none. ``full_name`` is FN or, without one, the parts of N. ``texts`` holds
@@ -52,8 +56,9 @@ def examine(data: bytes, caps: Caps = DEFAULT_CAPS) -> CardFacts:
     try:
         found = read_rows(data, caps)
         card = _only_card(found, outline(found, caps))
-        texts = list(_texts(found.rows[index] for index in card.direct()))
-        return _facts(data, texts, _version(found, card, texts))
+        texts = _texts([found.rows[index] for index in card.direct()])
+        first = dict(reversed(texts))
+        return _facts(data, texts, first, _version(found, card, first))
     except InvalidContent as refusal:
         refusal.condition = refusal.condition or "valid-address-data"
         raise
@@ -80,8 +85,8 @@ def _check_inner(found: Rows, inner: Block) -> None:
         raise InvalidContent(found.number(inner.begin), "BEGIN:VCARD found where END:VCARD was expected")
 
 
-def _version(found: Rows, card: Block, texts: Iterable[tuple[str, str]]) -> str:
-    version = _first(texts, "VERSION")
+def _version(found: Rows, card: Block, first: Mapping[str, str]) -> str:
+    version = _value(first, "VERSION")
     if version in VERSIONS:
         return VERSIONS[version]
     number = next(
@@ -92,30 +97,34 @@ def _version(found: Rows, card: Block, texts: Iterable[tuple[str, str]]) -> str:
     raise InvalidContent(number, reason, condition="supported-address-data")
 
 
-def _facts(data: bytes, texts: list[tuple[str, str]], version: str) -> CardFacts:
-    truncated = any(len(value) > TEXT_CHARACTERS_MAX for _, value in texts)
+def _facts(data: bytes, texts: list[tuple[str, str]], first: Mapping[str, str], version: str) -> CardFacts:
+    # No value has more characters than the card has octets.
+    truncated = len(data) > TEXT_CHARACTERS_MAX and any(len(value) > TEXT_CHARACTERS_MAX for _, value in texts)
     return CardFacts(
         version=version,
-        uid=_first(texts, "UID"),
-        full_name=_first(texts, "FN") or _name_from_parts(_first(texts, "N")),
+        uid=_value(first, "UID"),
+        full_name=_value(first, "FN") or _name_from_parts(_value(first, "N")),
         texts=tuple([(name, value[:TEXT_CHARACTERS_MAX]) for name, value in texts] if truncated else texts),
         truncated=truncated,
         control_characters=not fits_xml(data),
     )
 
 
-def _texts(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+def _texts(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    texts = []
     for row in rows:
         name, parameters, value = property_name(row), row[2], row[3]
         if name in BINARY_PROPERTIES:
             continue
         if parameters:
-            encoding = _encoding(parameters)
+            is_short = len(parameters) <= _REMEMBERED_CHARACTERS
+            encoding = _remembered_encoding(parameters) if is_short else _encoding(parameters)
             if encoding in ("B", "BASE64"):
                 continue
             if encoding == "QUOTED-PRINTABLE":
                 value = from_quoted_printable(value, _parameter(parameters, "CHARSET"))
-        yield name, unescape(value)
+        texts.append((name, unescape(value)))
+    return texts
 
 
 def _encoding(parameters: str) -> str:
@@ -126,12 +135,15 @@ def _encoding(parameters: str) -> str:
     return ""
 
 
+_remembered_encoding = lru_cache(maxsize=4096)(_encoding)
+
+
 def _parameter(parameters: str, name: str) -> str:
     return next((one.values[0] for one in parse_parameters(parameters) if one.name == name), "")
 
 
-def _first(texts: Iterable[tuple[str, str]], name: str) -> str:
-    return next((value.strip(" \t\r") for found, value in texts if found == name), "")
+def _value(first: Mapping[str, str], name: str) -> str:
+    return first.get(name, "").strip(" \t\r")
 
 
 def _name_from_parts(parts: str) -> str:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from keepwell.formats import icalendar, recurrence, vcard
 from keepwell.formats.contentlines import InvalidContent
@@ -30,8 +31,7 @@ COMPONENTS_OF: Final = {
 """Components that a collection takes unless its property `components` says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """Bytes found fit to be kept in a home, with what is indexed of them."""
 
     body: bytes
@@ -48,39 +48,46 @@ def octets_max(home: Home) -> int:
 
 def prepare(home: Home, body: bytes, media_type: str = "") -> Prepared:
     """Examine `body` for `home`. Raises ContentRefused (with the line) or TooLarge."""
+    uid, index = examine(home, body)
+    media_type = _MEDIA_TYPES.get(home) or media_type or "application/octet-stream"
+    return Prepared(body, digest_of(body), media_type, uid, index)
+
+
+def examine(home: Home, body: bytes) -> tuple[str, Index]:
+    """The UID and index of `body` in `home`. Raises ContentRefused (with the line) or TooLarge."""
     limit = octets_max(home)
     if len(body) > limit:
         raise TooLarge(f"{len(body)} bytes are more than the {limit} that one item may have", limit=limit)
     try:
-        return _PREPARE[home](body, media_type)
+        return _EXAMINE[home](body)
     except InvalidContent as error:
         where = f"line {error.line}: " if error.line else ""
         raise ContentRefused(f"{where}{error.reason}", condition=error.condition, line=error.line) from error
 
 
-def _prepare_card(body: bytes, _media_type: str) -> Prepared:
+def _examine_card(body: bytes) -> tuple[str, Index]:
     facts = vcard.examine(body)
-    index = Index(component="VCARD", search_text=search_text(facts))
-    return Prepared(body, digest_of(body), "text/vcard", facts.uid, index)
+    return facts.uid, Index("VCARD", search_text=search_text(facts))
 
 
-def _prepare_calendar(body: bytes, _media_type: str) -> Prepared:
+def _examine_calendar(body: bytes) -> tuple[str, Index]:
     facts = icalendar.examine(body)
     span = recurrence.span_of(facts, body)
-    index = Index(facts.component, span.start, span.end, span.exact)
-    return Prepared(body, digest_of(body), "text/calendar", facts.uid, index)
+    return facts.uid, Index(facts.component, span.start, span.end, span.exact)
 
 
-def _prepare_file(body: bytes, media_type: str) -> Prepared:
-    return Prepared(body, digest_of(body), media_type or "application/octet-stream", "", NO_INDEX)
+def _examine_file(_body: bytes) -> tuple[str, Index]:
+    return "", NO_INDEX
 
 
-_PREPARE: Final = {
-    Home.CONTACTS: _prepare_card,
-    Home.CALENDARS: _prepare_calendar,
-    Home.PHOTOS: _prepare_file,
-    Home.SYSTEM: _prepare_file,
+_EXAMINE: Final = {
+    Home.CONTACTS: _examine_card,
+    Home.CALENDARS: _examine_calendar,
+    Home.PHOTOS: _examine_file,
+    Home.SYSTEM: _examine_file,
 }
+
+_MEDIA_TYPES: Final = {Home.CONTACTS: "text/vcard", Home.CALENDARS: "text/calendar"}
 
 
 def components_of(kind: Kind, properties: Properties) -> tuple[str, ...]:

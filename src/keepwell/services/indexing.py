@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from keepwell.model.errors import Refused
 from keepwell.model.names import Home
-from keepwell.services.content import prepare
+from keepwell.services.content import examine
 from keepwell.storage.contract import NO_INDEX, Index
 
 
 def index_again(home: Home, body: bytes) -> Index:
     """What queries need of these bytes; NO_INDEX when they would be refused today."""
     try:
-        return prepare(home, body).index
+        return examine(home, body)[1]
     except Refused:
         return NO_INDEX

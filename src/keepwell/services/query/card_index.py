@@ -32,7 +32,9 @@ class CoarseCard:
 
 def search_text(facts: CardFacts) -> str:
     """The text of an examined card for the index."""
-    properties = "".join([f"{SEPARATOR}{name}:{_cleaned(value)}" for name, value in facts.texts])
+    properties = "".join([f"{SEPARATOR}{name}:{value}" for name, value in facts.texts])
+    if properties.count(SEPARATOR) > len(facts.texts) or TRUNCATED in properties:
+        properties = "".join([f"{SEPARATOR}{name}:{value.translate(_REPLACED)}" for name, value in facts.texts])
     return fold(properties) + SEPARATOR + (TRUNCATED if facts.truncated else "")
 
 
@@ -53,10 +55,6 @@ def verdict(wanted: CardFilter, text: str) -> bool | None:
     if not wanted.prop_filters:
         return True
     return _combined(wanted.test, [_verdict_of_property(one, text) for one in wanted.prop_filters])
-
-
-def _cleaned(value: str) -> str:
-    return value.translate(_REPLACED) if SEPARATOR in value or TRUNCATED in value else value
 
 
 def _needles(wanted: CardPropFilter) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ latter thus drops nothing.
 Leaves to others: which text of a property is compared.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,7 @@ from unicodedata import normalize
 
 from keepwell.services.query.errors import UnsupportedCollation
 
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _ASCII_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 
 
@@ -76,7 +78,15 @@ def folded(text: str, collation: Collation) -> str:
 
 def fold(text: str) -> str:
     """The text folded by i;unicode-casemap: title case, then compatibility decomposition (RFC 5051 section 2)."""
-    return text.upper() if text.isascii() else text.translate(_UNICODE_TITLES)
+    if text.isascii():
+        return text.upper()
+    # Among octets only the ASCII letters are raised; what is left for character by character is little, as a rule.
+    raised = text.encode(errors="surrogatepass").upper().decode(errors="surrogatepass")
+    return _NOT_ASCII.sub(_titles, raised)
+
+
+def _titles(match: re.Match[str]) -> str:
+    return match[0].translate(_UNICODE_TITLES)
 
 
 class _UnicodeTitles(dict[int, str]):
