@@ -262,9 +262,9 @@ def test_many_items_are_written_in_few_transactions(here: Desk, files: Path, mon
     sizes: list[int] = []
     transact = type(place).transact
 
-    def counting(self: object, works: list[object]) -> object:
+    def counting(self: object, works: list[object], appended: list[object]) -> object:
         sizes.append(len(works))
-        return transact(self, works)  # type: ignore[arg-type]
+        return transact(self, works, appended)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(place), "transact", counting)
     bodies = [card(str(number)) for number in range(1000)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from keepwell.model.names import HOME_OF, Digest, Kind
 
-_MODULUS = 1 << 256
+SET_HASH_MODULUS = 1 << 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class LedgerEntry:
     def with_item(self, collection: str, name: str, digest: Digest) -> LedgerEntry:
         """The entry after this item came."""
         term = item_term(self.kind, collection, name, digest)
-        return replace(self, count=self.count + 1, set_hash=(self.set_hash + term) % _MODULUS)
+        return replace(self, count=self.count + 1, set_hash=(self.set_hash + term) % SET_HASH_MODULUS)
 
     def without_item(self, collection: str, name: str, digest: Digest) -> LedgerEntry:
         """The entry after this item went."""
         term = item_term(self.kind, collection, name, digest)
-        return replace(self, count=self.count - 1, set_hash=(self.set_hash - term) % _MODULUS)
+        return replace(self, count=self.count - 1, set_hash=(self.set_hash - term) % SET_HASH_MODULUS)
 
     @property
     def set_hash_text(self) -> str:

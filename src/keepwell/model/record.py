@@ -34,7 +34,7 @@ class Op(StrEnum):
     REMOVE = "remove"
 
 
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A record without its hash: what the hash covers. What has no default is always written."""
 
     account: AccountId
@@ -54,7 +54,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     uid: str = ""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One change as it stands in the journal: its facts and the hash that proves them."""
 
     facts: Facts

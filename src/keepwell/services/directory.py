@@ -64,6 +64,7 @@ class Directory:
 
     def __init__(self, store: Store) -> None:
         """Over a store that has the system account."""
+        self._store = store
         self._system: AccountStore = store.account(SYSTEM_ACCOUNT)
         self._known = _Known()
         self._sequence = 0
@@ -141,14 +142,15 @@ class Directory:
 
     def _refresh(self) -> _Known:
         """What is known, brought up to date; for as long as the caller has the lock."""
-        version = self._system.version()
-        if version != self._version:
+        system = self._store.account(SYSTEM_ACCOUNT)  # another one when it was put in place anew
+        version = system.version()
+        if system is not self._system or version != self._version:
             # The version is asked before the snapshot is taken: at worst the next question reads nothing new.
-            with self._system.reading() as snapshot:
+            with system.reading() as snapshot:
                 for record in snapshot.records(self._sequence):
                     self._take(snapshot, record)
                 self._held = snapshot.held().get(Kind.SYSTEM)
-            self._version = version
+            self._system, self._version = system, version
         return self._known
 
     def _take(self, snapshot: Snapshot, record: Record) -> None:

@@ -34,7 +34,7 @@ SPAN_START_MIN = -(1 << 62)
 SPAN_END_MAX = 1 << 62
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """An account's last record: its sequence and hash (0 and sixty-four zeros when there is none)."""
 
     sequence: int
@@ -55,7 +55,7 @@ class Collection:
     octets: int
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """An item now. `sequence` is that of the record that last changed it; `modified` its moment."""
 
     collection_id: int
@@ -71,7 +71,7 @@ class Item(msgspec.Struct, frozen=True):
     properties: Properties | None
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One name in a sync answer: the item as it is now, or None when it was removed."""
 
     name: str
@@ -79,7 +79,7 @@ class Change(msgspec.Struct, frozen=True):
     item: Item | None
 
 
-class Index(msgspec.Struct, frozen=True):
+class Index(msgspec.Struct, frozen=True, gc=False):
     """What queries need of an item's bytes; a projection, never a source.
 
     The span is [`span_start`, `span_end`) in Unix seconds; an instant is one second long, so that strict comparison
@@ -96,7 +96,7 @@ class Index(msgspec.Struct, frozen=True):
 NO_INDEX = Index()
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A change to append: a record without what the journal itself adds (account, sequence, moment, chain)."""
 
     op: Op
@@ -111,7 +111,7 @@ class Entry(msgspec.Struct, frozen=True):
     properties: Properties | None = None
 
 
-class Carried(msgspec.Struct, frozen=True):
+class Carried(msgspec.Struct, frozen=True, gc=False):
     """A record on its way between copies, with the bytes that it brought.
 
     `body` is None when the record brings none: it is no put, an earlier record of the account brought the same bytes,

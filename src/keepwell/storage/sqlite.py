@@ -13,8 +13,8 @@ from __future__ import annotations
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -24,12 +24,14 @@ from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, KeepwellError, NotThere, StorageFault
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
-from keepwell.storage.sqlite_files import connect, read_head, require_sound_sqlite
+from keepwell.storage.sqlite_files import building, read_head, require_sound_sqlite
 from keepwell.storage.sqlite_places import account_of, appear, vanish
+from keepwell.storage.sqlite_restore import restore_into
+from keepwell.storage.sqlite_transaction import SqliteTransaction
 
 OPEN_ACCOUNTS_MAX = 256
 """Accounts whose connections stay open."""
@@ -71,40 +73,44 @@ class SqliteStore:
         """The account's file. Raises NotThere."""
         with self._lock:
             found = self._open.get(account)
-            if found is not None:
+            if found is not None and found.is_in_place():
                 self._open.move_to_end(account)
                 return found
-        path = self._path(account)
-        if not path.exists():
-            raise NotThere(f"there is no account {account}")
-        return self._remember(account, SqliteAccount(path, account, self._blobs, self._clock))
+            if found is not None:
+                self._close_later(self._open.pop(account))
+        try:
+            opened = SqliteAccount(self._path(account), account, self._blobs, self._clock)
+        except FileNotFoundError:
+            raise NotThere(f"there is no account {account}") from None
+        return self._remember(account, opened)
 
     def create(self, account: AccountId, works: Sequence[Work] = ()) -> SqliteAccount:
         """Make the account's file, whole or not at all, with these works done. Raises AlreadyThere."""
-
-        def fill(building: SqliteAccount) -> None:
-            for verdict in building.transact(works):
+        with self._making(account) as temporary, building(temporary, account, self._new_lineage()) as connection:
+            connection.execute("BEGIN")
+            transaction = SqliteTransaction(connection, account, self._blobs, self._clock)
+            for verdict in [transaction.run(work) for work in works]:
                 if isinstance(verdict, BaseException):
                     raise verdict
-
-        return self._make(account, fill)
+            transaction.flush()
+            connection.execute("COMMIT")
+        return self.account(account)
 
     def restore(self, account: AccountId, carried: Iterable[Carried], indexer: Indexer) -> SqliteAccount:
         """Make the account's file from another copy's records, whole or not at all. Raises AlreadyThere, Damaged."""
-        return self._make(account, lambda building: building.extend(carried, indexer))
+        with self._making(account) as temporary, building(temporary, account, self._new_lineage()) as connection:
+            restore_into(connection, account, self._blobs, carried, indexer)
+        return self.account(account)
 
     def set_aside(self, account: AccountId) -> str:
         """Take an account that is damaged out of use; it is kept under the name that is returned. Raises NotThere."""
-        path = self._path(account)
-        if not path.exists():
-            raise NotThere(f"there is no account {account}")
+        opened, aside = self.account(account), self._new_aside(account)
         with self._lock:
-            opened = self._open.pop(account, None)
-        if opened is not None:
-            opened.close()
-        aside = self._new_aside(account)
+            self._open.pop(account, None)
         try:
-            vanish(path, aside)
+            with suppress(apsw.Error):  # it is damaged: closing may try what cannot be done with it any more
+                opened.close()
+            vanish(self._path(account), aside)
         except OSError as error:
             raise storage_fault(account, "set it aside", error) from error
         return str(aside.relative_to(self._data))
@@ -129,14 +135,19 @@ class SqliteStore:
             self._closer.join()
             self._closer = None
 
-    def _make(self, account: AccountId, fill: Callable[[SqliteAccount], None]) -> SqliteAccount:
+    @contextmanager
+    def _making(self, account: AccountId) -> Iterator[Path]:
+        """Where to build the account's file; at the end it is synced and put in its place, or taken away."""
         path = self._path(account)
         if path.exists():
             raise AlreadyThere(f"there is an account {account} already")
         make_folder(path.parent)
         temporary = path.with_name(f".tmp-{account}-{base32_word(self._entropy, 40)}.db")
         try:
-            self._build(temporary, account, fill)
+            yield temporary
+            sync_file(temporary)
+            if temporary.with_name(temporary.name + "-wal").exists():
+                raise StorageFault(f"the file of {account} could not be closed", hint="See the log of the system.")
             appear(temporary, path, self._new_aside(account))
         except FileExistsError:
             raise AlreadyThere(f"there is an account {account} already") from None
@@ -145,21 +156,9 @@ class SqliteStore:
         finally:
             for file in path.parent.glob(temporary.name + "*"):
                 file.unlink(missing_ok=True)
-        return self.account(account)
 
-    def _build(self, path: Path, account: AccountId, fill: Callable[[SqliteAccount], None]) -> None:
-        connection = connect(path, create=True)
-        lineage = base32_word(self._entropy, 80)
-        connection.execute("INSERT INTO meta VALUES ('lineage', ?), ('account', ?)", (lineage, account))
-        connection.close()
-        building = SqliteAccount(path, account, self._blobs, self._clock)
-        try:
-            fill(building)
-        finally:
-            building.close()
-        sync_file(path)
-        if path.with_name(path.name + "-wal").exists():
-            raise StorageFault(f"the file of {account} could not be closed", hint="See the log of the system.")
+    def _new_lineage(self) -> Lineage:
+        return Lineage(base32_word(self._entropy, 80))
 
     def _new_aside(self, account: AccountId) -> Path:
         day = render_moment(self._clock.now())[:10]
@@ -171,11 +170,11 @@ class SqliteStore:
             if SYSTEM_ACCOUNT in self._open:
                 self._open.move_to_end(SYSTEM_ACCOUNT)  # every request asks for its version
             if len(self._open) > self._open_max:
-                self._closing.put(self._open.popitem(last=False)[1])
-                self._start_closer()
+                self._close_later(self._open.popitem(last=False)[1])
         return known
 
-    def _start_closer(self) -> None:
+    def _close_later(self, unused: SqliteAccount) -> None:
+        self._closing.put(unused)
         if self._closer is None:
             self._closer = threading.Thread(target=self._close_unused, name="keepwell-closer", daemon=True)
             self._closer.start()

@@ -25,7 +25,8 @@ from keepwell.model.record import check_link
 from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.holding import require_place
 from keepwell.storage.sqlite_check import check_file
-from keepwell.storage.sqlite_files import connect
+from keepwell.storage.sqlite_files import connect, disconnect
+from keepwell.storage.sqlite_places import identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
 from keepwell.storage.sqlite_transaction import SqliteTransaction
@@ -61,10 +62,13 @@ class _Reading:
 
 
 class SqliteAccount:
-    """One account's file. Invariant: at most one write transaction at a time in this process."""
+    """One account's file. Invariants: at most one write transaction at a time in this process, and only while the
+    account's name belongs to this very file.
+    """
 
     def __init__(self, path: Path, account: AccountId, blobs: BlobStore, clock: Clock) -> None:
-        """For the file at `path`, which is opened when first used."""
+        """For the file that is at `path` now, which is opened when first used. Raises FileNotFoundError."""
+        self._identity = identity_of(path)
         self.account = account
         self._path = path
         self._blobs = blobs
@@ -81,6 +85,13 @@ class SqliteAccount:
         """
         self._proven = False
         self._closed = False
+
+    def is_in_place(self) -> bool:
+        """Whether the account's name still belongs to this file: another process may have set it aside."""
+        try:
+            return identity_of(self._path) == self._identity
+        except FileNotFoundError:
+            return False
 
     def reading(self) -> _Reading:
         """A snapshot; may be taken on any thread, many at once."""
@@ -110,7 +121,7 @@ class SqliteAccount:
             try:
                 if self._watcher is None:
                     # `data_version` moves when another connection commits: this one never writes.
-                    self._watcher = connect(self._path)
+                    self._watcher = self._connect_unproven()
                 return cast(int, self._watcher.execute("PRAGMA data_version").get)
             except apsw.Error as error:
                 self._drop_watcher()
@@ -162,18 +173,17 @@ class SqliteAccount:
     def close(self) -> None:
         """Close what is idle now and the rest when it is given back."""
         self._closed = True
-        with self._write_lock:
+        with self._write_lock, self._watch_lock:
             self._abandon_writer()
-        with self._watch_lock:
             self._drop_watcher()
-        self._drop_idle()
+            self._drop_idle()
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[apsw.Connection]:
         """The connection for writing. After an error it is not used again: its transaction may be open, and would
         lock every other process out.
         """
-        with self._write_lock:
+        with self._write_lock, staying(self._path, self._identity):
             try:
                 if self._writer is None:
                     self._writer = self._connect()
@@ -190,7 +200,7 @@ class SqliteAccount:
 
     def _abandon_writer(self) -> None:
         if self._writer is not None:
-            self._writer.close(True)
+            disconnect([self._writer], self._path)
             self._writer = None
 
     def _abandon_everything(self) -> None:
@@ -201,7 +211,7 @@ class SqliteAccount:
 
     def _drop_watcher(self) -> None:
         if self._watcher is not None:
-            self._watcher.close(True)
+            disconnect([self._watcher], self._path)
             self._watcher = None
 
     def _drop_idle(self) -> None:
@@ -210,7 +220,7 @@ class SqliteAccount:
 
     def _close_reader(self, connection: apsw.Connection) -> None:
         self._unheld.pop(connection, None)
-        connection.close(True)
+        disconnect([connection], self._path)
 
     def _borrow(self) -> apsw.Connection:
         try:
@@ -224,13 +234,17 @@ class SqliteAccount:
 
     def _connect(self) -> apsw.Connection:
         """A connection to a file whose tail was proven. Raises Damaged and apsw errors."""
-        connection = connect(self._path)
+        connection = self._connect_unproven()
         try:
             self._prove_tail(connection)
         except BaseException:
-            connection.close(True)
+            disconnect([connection], self._path)
             raise
         return connection
+
+    def _connect_unproven(self) -> apsw.Connection:
+        with staying(self._path, self._identity):
+            return connect(self._path)
 
     def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:
         """Take a reading connection back; raises StorageFault when reading ended with an error of SQLite.

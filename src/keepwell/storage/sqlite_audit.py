@@ -8,13 +8,13 @@ of removed items that sync answers are made of. Places and snapshots of other en
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from keepwell.storage.contract import AccountStore, Index, Snapshot
 from keepwell.storage.sqlite_account import SqliteAccount
-from keepwell.storage.sqlite_files import connect
+from keepwell.storage.sqlite_files import opened
 from keepwell.storage.sqlite_snapshot import SqliteSnapshot
 
 _ROWS = (
@@ -45,7 +45,7 @@ def reading_unproven(place: AccountStore) -> Iterator[Snapshot]:
         with place.reading() as snapshot:
             yield snapshot
         return
-    with closing(connect(place._path)) as connection:
+    with opened(place._path) as connection:
         connection.execute("BEGIN")
         yield SqliteSnapshot(connection, place.account, place._blobs)
 

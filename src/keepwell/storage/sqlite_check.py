@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 import apsw
 
-from keepwell.storage.sqlite_files import PAGE_OCTETS, connect
+from keepwell.storage.sqlite_files import PAGE_OCTETS, opened
 
 _FINDINGS_MAX = 100
 _LOCK_PAGE = 0x40000000 // PAGE_OCTETS + 1
@@ -25,7 +25,7 @@ def check_file(path: Path) -> list[str]:
         # Closing any descriptor of a file takes all of the process's locks on it away
         # (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
         # the plain one is opened first and thus closed last.
-        with path.open("rb") as file, closing(connect(path)) as connection:
+        with path.open("rb") as file, opened(path) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             findings += _bad_pages(connection, path.name, file)
             findings += _broken_structures(connection, path)

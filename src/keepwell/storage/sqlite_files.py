@@ -3,13 +3,18 @@
 Every connection goes through SQLite's checksum VFS (eight bytes of each page prove the page, so a flipped bit in any
 page is found when the page is read), WAL mode and `synchronous=FULL`: a commit is synced before it returns.
 
+A connection is opened and closed under the lock of the file's place (`sqlite_places`), because SQLite finds `-wal` and
+`-shm` by name: opening would bring in, and closing take away, those of a file that was put in this one's place between
+SQLite's look at the file and its look at them.
+
 Refused at start: SQLite 3.7.0 to 3.51.2, whose WAL-reset bug can corrupt a database
 (https://sqlite.org/wal.html#walresetbug); a file of a newer format than this program knows.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +22,10 @@ import apsw
 import apsw.sqlite_extra
 
 from keepwell.model.errors import CannotStart
+from keepwell.model.names import AccountId, Lineage
 from keepwell.model.record import GENESIS
 from keepwell.storage.contract import Head
+from keepwell.storage.sqlite_places import holding, identity_of, staying
 
 FORMAT_VERSION = 1
 PAGE_OCTETS = 4096
@@ -93,13 +100,10 @@ def require_sound_sqlite() -> None:
             apsw.sqlite_extra.load(scratch, "cksumvfs")
 
 
-def connect(path: Path, *, create: bool = False) -> apsw.Connection:
-    """Open an account's file. Raises apsw errors, and CannotStart for a newer format."""
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    connection = apsw.Connection(str(path), flags=flags, vfs="cksmvfs", statementcachesize=64)
+def connect(path: Path) -> apsw.Connection:
+    """Open an account's file while it stays in its place. Raises apsw errors, and CannotStart for a newer format."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=64)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
-    if create:
-        _lay_out(connection)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{CACHE_KIB}", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     _check_format(connection, path)
@@ -107,20 +111,51 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
 
 
 def read_head(path: Path) -> Head:
-    """The last record of an account's file, and nothing else of it. Raises apsw errors."""
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
+    """The last record of an account's file, and nothing else of it. Raises apsw errors, FileNotFoundError."""
+    with (
+        staying(path, identity_of(path)),
+        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
+    ):
         row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
         return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
 
 
-def _lay_out(connection: apsw.Connection) -> None:
-    connection.reserve_bytes(reserve=CHECKSUM_OCTETS)
-    connection.execute(f"PRAGMA page_size={PAGE_OCTETS}").fetchall()
-    connection.execute("PRAGMA journal_mode=WAL").fetchall()
-    connection.execute("BEGIN").fetchall()
-    connection.execute(SCHEMA).fetchall()
-    connection.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT_VERSION),))
-    connection.execute("COMMIT").fetchall()
+def disconnect(connections: Iterable[apsw.Connection], path: Path) -> None:
+    """Close connections to the file; after the last of all processes' the `.db` is all that there is of it."""
+    with holding(path.parent):
+        for connection in connections:
+            connection.close(True)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[apsw.Connection]:
+    """A connection for a while. Raises what `connect` raises, FileNotFoundError, Unavailable."""
+    with staying(path, identity_of(path)):
+        connection = connect(path)
+    try:
+        yield connection
+    finally:
+        disconnect([connection], path)
+
+
+@contextmanager
+def building(path: Path, account: AccountId, lineage: Lineage) -> Iterator[apsw.Connection]:
+    """A new account's file, laid out, closed at the end; a file that was not closed this way is of no use.
+
+    Nothing is synced: whoever builds syncs the whole file before it gets its name.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    with closing(apsw.Connection(str(path), flags=flags, vfs="cksmvfs")) as connection:
+        connection.reserve_bytes(reserve=CHECKSUM_OCTETS)
+        for pragma in (f"page_size={PAGE_OCTETS}", "journal_mode=MEMORY", "synchronous=OFF"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("BEGIN")
+        connection.execute(SCHEMA).fetchall()
+        meta = [("format", str(FORMAT_VERSION)), ("lineage", lineage), ("account", account)]
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+        connection.execute("COMMIT")
+        yield connection
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:

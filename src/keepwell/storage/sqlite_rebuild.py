@@ -5,41 +5,44 @@ A crash before the commit leaves the old projections; the journal and the conten
 
 from __future__ import annotations
 
+from typing import cast
+
 import apsw
 
-from keepwell.ground.clock import SystemClock
-from keepwell.model.errors import Damaged
-from keepwell.model.names import HOME_OF, AccountId
-from keepwell.model.record import Op, Record
-from keepwell.storage.contract import NO_INDEX, BlobStore, Indexer
+from keepwell.model.names import AccountId, Digest, Home
+from keepwell.model.record import Op
+from keepwell.storage.carrying import missing
+from keepwell.storage.contract import BlobStore, Index, Indexer
+from keepwell.storage.replay import Replay
+from keepwell.storage.sqlite_bulk import write_projections
 from keepwell.storage.sqlite_snapshot import SqliteSnapshot
-from keepwell.storage.sqlite_transaction import SqliteTransaction
 
 
 def rebuild_projections(connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer) -> None:
-    """Empty the projections and project every record again. Raises Damaged when content is missing."""
+    """Empty the projections and fill them from every record again. Raises Damaged when content is missing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in ("items", "search", "collections", "ledger"):
             connection.execute(f"DELETE FROM {table}")
-        transaction = SqliteTransaction(connection, account, blobs, SystemClock())
-        records = list(SqliteSnapshot(connection, account, blobs).records())
-        for record in records:
-            _project(transaction, connection, record, indexer)
-        transaction.flush()
+        snapshot = SqliteSnapshot(connection, account, blobs)
+        rows = connection.execute("SELECT digest, id FROM content")
+        content_ids = {Digest(cast(bytes, digest).hex()): cast(int, number) for digest, number in rows}
+        replay = _replayed(snapshot, content_ids)
+
+        def index_of(home: Home, digest: Digest) -> Index:
+            return indexer(home, snapshot.content(digest) or b"")
+
+        write_projections(connection, replay, content_ids, index_of)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
 
 
-def _project(transaction: SqliteTransaction, connection: apsw.Connection, record: Record, indexer: Indexer) -> None:
-    facts = record.facts
-    if facts.op is not Op.PUT or facts.digest is None or facts.kind is None:
-        transaction.project(record, None, NO_INDEX)
-        return
-    row = connection.execute("SELECT id FROM content WHERE digest = ?", (bytes.fromhex(facts.digest),)).fetchone()
-    body = transaction.content(facts.digest)
-    if row is None or body is None:
-        raise Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")
-    transaction.project(record, row[0], indexer(HOME_OF[facts.kind], body))
+def _replayed(snapshot: SqliteSnapshot, content_ids: dict[Digest, int]) -> Replay:
+    replay = Replay()
+    for record in snapshot.records():
+        if record.facts.op is Op.PUT and record.facts.digest not in content_ids:
+            raise missing(record)
+        replay.take(record.facts)
+    return replay

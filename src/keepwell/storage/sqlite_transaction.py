@@ -41,16 +41,39 @@ BLOB_OCTETS_MIN = 128 * 1024
 
 _encode_json = msgspec.json.Encoder(order="sorted").encode
 
-_INSERT_JOURNAL = f"INSERT INTO journal VALUES ({', '.join('?' * 15)})"
-_INSERT_ITEM = f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 16)})"
+INSERT_JOURNAL = f"INSERT INTO journal VALUES ({', '.join('?' * 15)})"
+INSERT_ITEM = f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 16)})"
 _INSERT_CONTENT = "INSERT INTO content (digest, body) VALUES (?, ?)"
-_INSERT_SEARCH = "INSERT INTO search VALUES (?, ?, ?, ?)"
+INSERT_SEARCH = "INSERT INTO search VALUES (?, ?, ?, ?)"
+INSERT_LEDGER = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?)"
 _DELETE_SEARCH = "DELETE FROM search WHERE collection_id = ? AND seq = ?"
 
 
 def render_properties(properties: Properties | None) -> str | None:
     """Properties for their column."""
     return None if properties is None else _encode_json(properties).decode()
+
+
+def journal_row(record: Record) -> tuple[int | str | bytes | None, ...]:
+    """A record for its row in the journal."""
+    facts = record.facts
+    return (
+        facts.seq,
+        facts.at,
+        facts.by,
+        facts.op,
+        facts.kind,
+        facts.collection,
+        facts.name,
+        facts.uid,
+        facts.media_type,
+        None if facts.digest is None else bytes.fromhex(facts.digest),
+        facts.size,
+        render_properties(facts.properties),
+        facts.lineage,
+        bytes.fromhex(facts.prev),
+        bytes.fromhex(record.hash),
+    )
 
 
 @dataclass(slots=True)
@@ -148,7 +171,7 @@ class SqliteTransaction(SqliteSnapshot):
         for kind in held.kinds_changed:
             entry = held.ledger[kind]
             self._execute(
-                "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?)",
+                INSERT_LEDGER,
                 (kind, entry.seq, entry.count, entry.set_hash_text),
             )
         for key in held.collections_changed & held.collections.keys():
@@ -165,7 +188,7 @@ class SqliteTransaction(SqliteSnapshot):
         content_id, is_new = None, False
         if entry.op is Op.PUT:
             content_id, is_new = self._keep_content(entry.digest, body)
-        self._write_journal(record)
+        self._execute(INSERT_JOURNAL, journal_row(record))
         self.project(record, content_id, index)
         self.appended.append(Carried(record, body if is_new else None))
         return record
@@ -201,7 +224,7 @@ class SqliteTransaction(SqliteSnapshot):
                 content_id, _is_new = self._keep_content(facts.digest, carried.body)
                 body = carried.body if carried.body is not None else self.content(facts.digest)
                 index = indexer(HOME_OF[facts.kind], body or b"")
-            self._write_journal(record)
+            self._execute(INSERT_JOURNAL, journal_row(record))
             self.project(record, content_id, index)
         except (ValueError, AlreadyThere) as error:
             raise unfit(record, error) from error
@@ -250,29 +273,6 @@ class SqliteTransaction(SqliteSnapshot):
         self._execute(_INSERT_CONTENT, (digest, body))
         return self._connection.last_insert_rowid(), True
 
-    def _write_journal(self, record: Record) -> None:
-        facts = record.facts
-        self._execute(
-            _INSERT_JOURNAL,
-            (
-                facts.seq,
-                facts.at,
-                facts.by,
-                facts.op,
-                facts.kind,
-                facts.collection,
-                facts.name,
-                facts.uid,
-                facts.media_type,
-                None if facts.digest is None else bytes.fromhex(facts.digest),
-                facts.size,
-                render_properties(facts.properties),
-                facts.lineage,
-                bytes.fromhex(facts.prev),
-                bytes.fromhex(record.hash),
-            ),
-        )
-
     def project(self, record: Record, content_id: int | None, index: Index) -> None:
         """Bring collections, items and ledger to `record`."""
         match record.facts.op:
@@ -311,9 +311,9 @@ class SqliteTransaction(SqliteSnapshot):
             entry = entry.without_item(facts.collection, facts.name, Digest(cast(bytes, row[0]).hex()))
             self._execute(_DELETE_SEARCH, (collection.id, cast(int, row[4])))
         if index.search_text:
-            self._execute(_INSERT_SEARCH, (collection.id, facts.seq, facts.name, index.search_text))
+            self._execute(INSERT_SEARCH, (collection.id, facts.seq, facts.name, index.search_text))
         self._execute(
-            _INSERT_ITEM,
+            INSERT_ITEM,
             (
                 collection.id,
                 facts.name,
@@ -342,7 +342,7 @@ class SqliteTransaction(SqliteSnapshot):
             raise ValueError(f"there is no item {facts.collection}/{facts.name}")
         self._execute(
             "UPDATE items SET seq = ?, digest = NULL, content_id = NULL, span_start = NULL, span_end = NULL,"
-            " size = 0, properties = NULL WHERE collection_id = ? AND name = ?",
+            " size = 0, properties = NULL, component = '', span_exact = 0 WHERE collection_id = ? AND name = ?",
             (facts.seq, collection.id, facts.name),
         )
         self._execute(_DELETE_SEARCH, (collection.id, item.sequence))

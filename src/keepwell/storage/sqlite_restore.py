@@ -1,0 +1,107 @@
+"""Filling a new account's file from the records of another copy, in bulk.
+
+The records come one by one and go to the file in batches: only the last state of every name, the digests, and the
+indexes of large bytes stay in memory. The projections are made at the end, of what is there then.
+
+Order, and what a crash leaves behind: blobs are kept, each synced by the blob store, before the record that needs
+them is written; the file itself is written without any sync, because until it is complete nobody knows its name. A
+crash leaves a stray `.tmp-…` file and perhaps blobs that no record names; whoever asked syncs the
+finished file, then gives it its name, then syncs the folder (`sqlite`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import apsw
+
+from keepwell.model.errors import AlreadyThere
+from keepwell.model.names import HOME_OF, AccountId, Digest, Home
+from keepwell.model.record import Op, Record
+from keepwell.storage.carrying import check_carried, missing, unfit
+from keepwell.storage.contract import BlobStore, Carried, Index, Indexer
+from keepwell.storage.replay import Replay
+from keepwell.storage.sqlite_bulk import Row, write_projections
+from keepwell.storage.sqlite_snapshot import SqliteSnapshot
+from keepwell.storage.sqlite_transaction import BLOB_OCTETS_MIN, INSERT_JOURNAL, journal_row
+
+RECORDS_OF_BATCH = 500
+OCTETS_OF_BATCH = 4 * 1024 * 1024
+"""So much is gathered before it is written."""
+
+
+def restore_into(
+    connection: apsw.Connection, account: AccountId, blobs: BlobStore, carried: Iterable[Carried], indexer: Indexer
+) -> None:
+    """Fill a file that has no records yet, in one transaction. Raises Damaged; then the file is of no use."""
+    connection.execute("BEGIN")
+    restoring = _Restoring(connection, account, blobs, indexer)
+    for one in carried:
+        restoring.take(one)
+    restoring.finish()
+    connection.execute("COMMIT")
+
+
+class _Restoring:
+    """Records on their way into one file. Invariant: what was taken is in the file or in the two batches."""
+
+    def __init__(self, connection: apsw.Connection, account: AccountId, blobs: BlobStore, indexer: Indexer) -> None:
+        self._connection = connection
+        self._account = account
+        self._blobs = blobs
+        self._indexer = indexer
+        self._snapshot = SqliteSnapshot(connection, account, blobs)
+        self._replay = Replay()
+        self._before: Record | None = None
+        self._content_ids: dict[Digest, int] = {}
+        self._large: dict[tuple[Home, Digest], Index] = {}
+        self._journal: list[Row] = []
+        self._contents: list[Row] = []
+        self._octets = 0
+
+    def take(self, carried: Carried) -> None:
+        check_carried(self._account, self._before, carried)
+        record = self._before = carried.record
+        try:
+            self._replay.take(record.facts)
+        except (ValueError, AlreadyThere) as error:
+            raise unfit(record, error) from error
+        if record.facts.op is Op.PUT:
+            self._keep_content(record, carried.body)
+        self._journal.append(journal_row(record))
+        if len(self._journal) >= RECORDS_OF_BATCH or self._octets >= OCTETS_OF_BATCH:
+            self._write()
+
+    def finish(self) -> None:
+        self._write()
+        write_projections(self._connection, self._replay, self._content_ids, self._index_of)
+        if self._before is not None:
+            lineage = self._before.facts.lineage
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (lineage,))
+
+    def _write(self) -> None:
+        self._connection.executemany(INSERT_JOURNAL, self._journal)
+        self._connection.executemany("INSERT INTO content VALUES (?, ?, ?)", self._contents)
+        self._journal.clear()
+        self._contents.clear()
+        self._octets = 0
+
+    def _keep_content(self, record: Record, body: bytes | None) -> None:
+        digest, kind = record.facts.digest, record.facts.kind
+        if digest is None or kind is None or digest in self._content_ids:
+            return
+        if body is None:
+            raise missing(record)
+        number = self._content_ids[digest] = len(self._content_ids) + 1
+        if len(body) >= BLOB_OCTETS_MIN:
+            self._blobs.put(body)
+            # Indexed while they are at hand: reading them back would double the time of a restore of photos.
+            self._large[HOME_OF[kind], digest] = self._indexer(HOME_OF[kind], body)
+            body = None
+        else:
+            self._octets += len(body)
+        self._contents.append((number, bytes.fromhex(digest), body))
+
+    def _index_of(self, home: Home, digest: Digest) -> Index:
+        known = self._large.get((home, digest))
+        return self._indexer(home, self._snapshot.content(digest) or b"") if known is None else known
