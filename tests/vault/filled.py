@@ -5,7 +5,7 @@ from __future__ import annotations
 from keepwell.ground.entropy import base32_word
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import Op, digest_of
-from keepwell.storage.contract import Entry, Head, Transaction
+from keepwell.storage.contract import Entry, Head, Store, Transaction
 from keepwell.storage.memory import MemoryStore
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
 from keepwell.vault.keys import Recipients
@@ -28,11 +28,16 @@ class Filled:
     """A store in memory and a vault of it; `grow` and `ship` make it larger."""
 
     def __init__(
-        self, medium: Medium | None = None, *, seal: Seal | None = None, recipients: Recipients | None = None
+        self,
+        medium: Medium | None = None,
+        *,
+        store: Store | None = None,
+        seal: Seal | None = None,
+        recipients: Recipients | None = None,
     ) -> None:
         self.clock = FakeClock(step_seconds=0.001)
         self.entropy = SeededEntropy()
-        self.store = MemoryStore(self.clock, self.entropy)
+        self.store = store or MemoryStore(self.clock, self.entropy)
         self.medium = medium or MemoryMedium()
         self.document = VaultDocument(
             keepwell_vault=1, id="v_vaultvaultvault2", made_at="2026-11-23T08:00:00.000000Z", recipients=recipients

@@ -10,8 +10,7 @@ import pytest
 
 from keepwell.model.errors import StorageFault
 from keepwell.model.names import AccountId
-from keepwell.storage.contract import NO_INDEX, Carried
-from keepwell.storage.memory import MemoryStore
+from keepwell.storage.contract import NO_INDEX, Carried, Store
 from keepwell.vault.documents import parse_epoch_document
 from keepwell.vault.findings import VaultFinding
 from keepwell.vault.keys import Recipients
@@ -60,7 +59,7 @@ def story(vault: Vault, account: AccountId) -> list[Carried]:
     return list(read_account([vault], account))
 
 
-def told(store: MemoryStore, account: AccountId) -> list[Carried]:
+def told(store: Store, account: AccountId) -> list[Carried]:
     with store.account(account).reading() as snapshot:
         return list(snapshot.carried())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepwell.model.errors import Damaged
+from keepwell.model.errors import Damaged, Unavailable
 from keepwell.model.names import AccountId
 from keepwell.model.record import Op, Record, check_link, digest_of
 from keepwell.storage.contract import Carried
@@ -25,6 +25,11 @@ def missing(record: Record) -> Damaged:
     """The error for a put whose bytes are nowhere."""
     facts = record.facts
     return Damaged(f"record {facts.seq} of {facts.account}: its bytes {facts.digest} are missing")
+
+
+def written_meanwhile(account: AccountId) -> Unavailable:
+    """The error for an account that is not at the record any more at which it was to be set aside."""
+    return Unavailable(f"{account} was written meanwhile and stays in use", retry_after_seconds=1)
 
 
 def unfit(record: Record, error: Exception) -> Damaged:

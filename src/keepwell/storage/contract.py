@@ -307,8 +307,12 @@ class Store(Protocol):
         """
         ...
 
-    def set_aside(self, account: AccountId) -> str:
-        """Take an account that is damaged out of use; it is kept under the name that is returned. Raises NotThere."""
+    def set_aside(self, account: AccountId, *, last: Head | None = None) -> str:
+        """Take an account that is damaged out of use; it is kept under the name that is returned.
+
+        With `last` only while that is its last record: nothing is committed between the look and the end of its use.
+        Raises NotThere, Unavailable when it is not the last.
+        """
         ...
 
     def read_heads(self) -> Iterator[tuple[AccountId, Head | Exception]]:

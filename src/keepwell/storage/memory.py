@@ -14,6 +14,7 @@ from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, Damaged, NotThere
 from keepwell.model.names import AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import digest_of
+from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import Carried, Head, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.holding import require_place
 from keepwell.storage.memory_snapshot import MemorySnapshot, State
@@ -138,9 +139,12 @@ class MemoryStore:
         self._accounts[account] = made
         return made
 
-    def set_aside(self, account: AccountId) -> str:
-        """Take an account out of use; it is kept under the name that is returned. Raises NotThere."""
+    def set_aside(self, account: AccountId, *, last: Head | None = None) -> str:
+        """Take an account out of use; it is kept under the name that is returned. Raises NotThere, Unavailable."""
         taken = self.account(account)
+        with taken.reading() as snapshot:
+            if last not in {None, snapshot.head()}:
+                raise written_meanwhile(account)
         name = f"set-aside/{account}-{base32_word(self._entropy, 40)}"
         self._aside[name] = taken
         del self._accounts[account]

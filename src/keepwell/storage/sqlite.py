@@ -15,6 +15,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -26,12 +27,14 @@ from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, KeepwellError, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
 from keepwell.storage.blobs import FileBlobs
+from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
-from keepwell.storage.sqlite_files import building, read_head, require_sound_sqlite
+from keepwell.storage.sqlite_files import building, read_head, read_head_of_nobody, require_sound_sqlite
 from keepwell.storage.sqlite_places import account_of, appear, vanish
 from keepwell.storage.sqlite_restore import restore_into
 from keepwell.storage.sqlite_transaction import SqliteTransaction
+from keepwell.storage.suspects import Suspects
 
 OPEN_ACCOUNTS_MAX = 256
 """Accounts whose connections stay open."""
@@ -53,6 +56,7 @@ class SqliteStore:
         self._clock = clock or SystemClock()
         self._entropy = entropy or SystemEntropy()
         self._blobs = FileBlobs(folder / "blobs")
+        self.suspects = Suspects(folder)
         self._open: OrderedDict[AccountId, SqliteAccount] = OrderedDict()
         self._open_max = _open_accounts_max()
         self._lock = threading.Lock()
@@ -79,7 +83,7 @@ class SqliteStore:
             if found is not None:
                 self._close_later(self._open.pop(account))
         try:
-            opened = SqliteAccount(self._path(account), account, self._blobs, self._clock)
+            opened = SqliteAccount(self._path(account), account, self._blobs, self._clock, self.suspects.note)
         except FileNotFoundError:
             raise NotThere(f"there is no account {account}") from None
         return self._remember(account, opened)
@@ -102,16 +106,19 @@ class SqliteStore:
             restore_into(connection, account, self._blobs, carried, indexer)
         return self.account(account)
 
-    def set_aside(self, account: AccountId) -> str:
-        """Take an account that is damaged out of use; it is kept under the name that is returned. Raises NotThere."""
+    def set_aside(self, account: AccountId, *, last: Head | None = None) -> str:
+        """Take an account that is damaged out of use; it is kept under the name that is returned.
+
+        With `last` only while that is its last record. Raises NotThere, Unavailable, StorageFault.
+        """
         opened, aside = self.account(account), self._new_aside(account)
         with self._lock:
             self._open.pop(account, None)
         try:
             with suppress(apsw.Error):  # it is damaged: closing may try what cannot be done with it any more
                 opened.close()
-            vanish(self._path(account), aside)
-        except OSError as error:
+            vanish(self._path(account), aside, partial(_require_last, self._path(account), account, last))
+        except (OSError, apsw.Error) as error:
             raise storage_fault(account, "set it aside", error) from error
         return str(aside.relative_to(self._data))
 
@@ -186,6 +193,11 @@ class SqliteStore:
 
     def _path(self, account: AccountId) -> Path:
         return self._folder / account.removeprefix("a_")[:2] / f"{account}.db"
+
+
+def _require_last(path: Path, account: AccountId, last: Head | None) -> None:
+    if last is not None and read_head_of_nobody(path) != last:
+        raise written_meanwhile(account)
 
 
 def _open_accounts_max() -> int:

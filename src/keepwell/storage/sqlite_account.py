@@ -10,7 +10,7 @@ callers get StorageFault, and the next use opens the file anew and proves the ta
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from keepwell.model.names import AccountId, Home, Kind
 from keepwell.model.record import check_link
 from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.holding import require_place
-from keepwell.storage.sqlite_check import check_file
+from keepwell.storage.sqlite_check import check_file, is_damage, prove_readable
 from keepwell.storage.sqlite_files import connect, disconnect
 from keepwell.storage.sqlite_places import identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
@@ -66,13 +66,24 @@ class SqliteAccount:
     account's name belongs to this very file.
     """
 
-    def __init__(self, path: Path, account: AccountId, blobs: BlobStore, clock: Clock) -> None:
-        """For the file that is at `path` now, which is opened when first used. Raises FileNotFoundError."""
+    def __init__(
+        self,
+        path: Path,
+        account: AccountId,
+        blobs: BlobStore,
+        clock: Clock,
+        note_damage: Callable[[AccountId], None] = lambda _account: None,
+    ) -> None:
+        """For the file that is at `path` now, which is opened when first used. Raises FileNotFoundError.
+
+        Whenever bytes turn out not to be those that were stored, `note_damage` is told.
+        """
         self._identity = identity_of(path)
         self.account = account
         self._path = path
         self._blobs = blobs
         self._clock = clock
+        self._note_damage = note_damage
         self._write_lock = threading.Lock()
         self._writer: apsw.Connection | None = None
         self._watch_lock = threading.Lock()
@@ -192,11 +203,23 @@ class SqliteAccount:
                 self._abandon_writer()
                 raise Unavailable(f"{self.account} is being written by another process") from error
             except (apsw.Error, OSError) as error:
+                self._suspect(error)
                 self._abandon_everything()
                 raise storage_fault(self.account, doing, error) from error
             except BaseException:
                 self._abandon_writer()
                 raise
+
+    def prove_readable(self) -> None:
+        """Read all that is in use in the file. Raises Damaged, StorageFault."""
+        try:
+            prove_readable(self._path)
+        except (apsw.Error, OSError) as error:
+            raise storage_fault(self.account, "read", error) from error
+
+    def _suspect(self, error: BaseException) -> None:
+        if is_damage(error):
+            self._note_damage(self.account)
 
     def _abandon_writer(self) -> None:
         if self._writer is not None:
@@ -229,8 +252,11 @@ class SqliteAccount:
             pass
         try:
             return self._connect()
-        except apsw.Error as error:
-            raise storage_fault(self.account, "open", error) from error
+        except BaseException as error:
+            self._suspect(error)
+            if isinstance(error, apsw.Error):
+                raise storage_fault(self.account, "open", error) from error
+            raise
 
     def _connect(self) -> apsw.Connection:
         """A connection to a file whose tail was proven. Raises Damaged and apsw errors."""
@@ -252,7 +278,9 @@ class SqliteAccount:
         Only one that certainly has no transaction any more is used again. After an error a cursor may be alive in
         the traceback, and its snapshot with it: the next reader would not see what was acknowledged since.
         """
-        if error is None and connection.in_transaction:
+        if error is not None:
+            self._suspect(error)
+        elif connection.in_transaction:
             connection.execute("ROLLBACK")
         idle = error is None and connection.txn_state() == apsw.SQLITE_TXN_NONE
         if idle and not self._closed and len(self._idle) < IDLE_READERS_MAX:

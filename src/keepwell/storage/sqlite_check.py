@@ -11,11 +11,57 @@ from typing import BinaryIO, cast
 
 import apsw
 
+from keepwell.model.errors import Damaged, Forked, KeepwellError, StorageFault
 from keepwell.storage.sqlite_files import PAGE_OCTETS, opened
 
 _FINDINGS_MAX = 100
+_RESULTS_OF_DAMAGE = frozenset(
+    {
+        apsw.SQLITE_IOERR_DATA,  # a page's checksum is wrong
+        apsw.SQLITE_IOERR_CORRUPTFS,
+        apsw.SQLITE_IOERR_READ,  # a sector cannot be read
+        apsw.SQLITE_IOERR_SHORT_READ,
+    }
+)
 _LOCK_PAGE = 0x40000000 // PAGE_OCTETS + 1
 """SQLite never writes the page at 1 GiB (https://sqlite.org/fileformat.html#the_lock_byte_page)."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that stored bytes are not those that were stored; a full, busy or missing disk says not.
+
+    Damaged bytes that pass the page's checksum can raise anything on their way through decoders.
+    """
+    match error:
+        case StorageFault():
+            return error.__cause__ is not None and is_damage(error.__cause__)
+        case Forked():
+            return False
+        case KeepwellError():
+            return isinstance(error, Damaged)
+        case apsw.CorruptError() | apsw.NotADBError():
+            return True
+        case apsw.IOError():
+            return getattr(error, "extendedresult", 0) in _RESULTS_OF_DAMAGE
+        case apsw.Error() | OSError() | MemoryError() | RecursionError():
+            return False
+    return isinstance(error, Exception)
+
+
+def prove_readable(path: Path) -> None:
+    """Read all that is in use in the file, through SQLite: unlike `check_file`, safe beside connections of a server.
+
+    Raises Damaged, and apsw errors when the medium does not let it be read.
+    """
+    try:
+        with opened(path) as connection:
+            found = _broken_structures(connection, path)
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        raise Damaged(f"{path.name}: SQLite cannot read it: {error}") from error
+    if found:
+        raise Damaged(found[0])
 
 
 def check_file(path: Path) -> list[str]:
@@ -30,6 +76,8 @@ def check_file(path: Path) -> list[str]:
             findings += _bad_pages(connection, path.name, file)
             findings += _broken_structures(connection, path)
     except apsw.Error as error:
+        if not is_damage(error):
+            raise
         findings = [*_bad_pages_alone(path), f"{path.name}: SQLite cannot read it: {error}"]
     return findings
 

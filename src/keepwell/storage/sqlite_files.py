@@ -116,8 +116,18 @@ def read_head(path: Path) -> Head:
         staying(path, identity_of(path)),
         closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
     ):
-        row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
+        return _head_in(connection)
+
+
+def read_head_of_nobody(path: Path) -> Head:
+    """The same of a file that only the caller may open at the moment. Raises apsw errors."""
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
+        return _head_in(connection)
+
+
+def _head_in(connection: apsw.Connection) -> Head:
+    row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
 
 
 def disconnect(connections: Iterable[apsw.Connection], path: Path) -> None:

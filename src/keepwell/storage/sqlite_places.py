@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,9 +73,13 @@ def appear(temporary: Path, path: Path, aside: Path) -> None:
         sync_folder(path.parent)
 
 
-def vanish(path: Path, aside: Path) -> None:
-    """Take the file out of use, and what SQLite keeps beside it; all of it is kept in `aside`. Raises OSError."""
+def vanish(path: Path, aside: Path, look: Callable[[], None]) -> None:
+    """Take the file out of use, and what SQLite keeps beside it; all of it is kept in `aside`. Raises OSError.
+
+    `look` is called when nobody can write to the file any more; what it raises keeps the file in its place.
+    """
     with _locked(path.parent, fcntl.LOCK_EX):
+        look()
         _move(path, aside)
 
 
