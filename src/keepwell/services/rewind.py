@@ -20,7 +20,7 @@ from keepwell.model.record import Facts, Op, Properties, Record
 from keepwell.services.actor import Actor
 from keepwell.services.history import Spot
 from keepwell.services.indexing import index_again
-from keepwell.storage.contract import Entry, Index, Snapshot, Store, Transaction
+from keepwell.storage.contract import NO_INDEX, Entry, Index, Snapshot, Store, Transaction
 from keepwell.storage.holding import require_home
 from keepwell.storage.writers import Ticket, Writers
 
@@ -104,29 +104,44 @@ def _item_steps(kind: Kind, now: Mapping[str, ItemThen], then: Mapping[str, Item
 
 def state_after(records: Iterable[Record], sequence: int) -> CollectionThen | None:
     """The collection whose records these are, after record `sequence`; None when there was none."""
-    state: CollectionThen | None = None
-    items: dict[str, ItemThen] = {}
+    making = CollectionInTheMaking()
     for record in records:
-        facts = record.facts
-        if facts.seq > sequence:
+        if record.facts.seq > sequence:
             break
+        making.take(record.facts)
+    return making.state()
+
+
+class CollectionInTheMaking:
+    """One collection, as its records make it one after the other."""
+
+    def __init__(self) -> None:
+        """Before its first record."""
+        self._state: CollectionThen | None = None
+        self._items: dict[str, ItemThen] = {}
+
+    def take(self, facts: Facts) -> None:
+        """The next record of this collection's name."""
         if facts.op is Op.MAKE and facts.kind is not None:
-            state, items = CollectionThen(facts.kind, facts.properties or {}, facts.seq), {}
+            self._state, self._items = CollectionThen(facts.kind, facts.properties or {}, facts.seq), {}
         elif facts.op is Op.DROP:
-            state, items = None, {}
-        elif state is not None:
-            state = _after_change(state, items, facts)
-    return None if state is None else replace(state, items=items)
+            self._state, self._items = None, {}
+        elif self._state is not None:
+            self._state = self._after_change(self._state, facts)
 
+    def state(self) -> CollectionThen | None:
+        """As it is after the records taken; None when there is none."""
+        return None if self._state is None else replace(self._state, items=dict(self._items))
 
-def _after_change(state: CollectionThen, items: dict[str, ItemThen], facts: Facts) -> CollectionThen:
-    if facts.op is Op.SET:
-        return replace(state, properties=facts.properties or {}, sequence=facts.seq)
-    if facts.op is Op.REMOVE:
-        items.pop(facts.name, None)
-    elif facts.digest is not None:
-        items[facts.name] = ItemThen(facts.digest, facts.size or 0, facts.uid, facts.media_type, facts.properties)
-    return replace(state, sequence=facts.seq)
+    def _after_change(self, state: CollectionThen, facts: Facts) -> CollectionThen:
+        if facts.op is Op.SET:
+            return replace(state, properties=facts.properties or {}, sequence=facts.seq)
+        if facts.op is Op.REMOVE:
+            self._items.pop(facts.name, None)
+        elif facts.digest is not None:
+            item = ItemThen(facts.digest, facts.size or 0, facts.uid, facts.media_type, facts.properties)
+            self._items[facts.name] = item
+        return replace(state, sequence=facts.seq)
 
 
 def parse_target(text: str) -> str:
@@ -246,13 +261,22 @@ def _index_of(snapshot: Snapshot, home: Home, digest: Digest) -> Index:
 def _carry_out(transaction: Transaction, actor: Actor, plan: RewindPlan, indexes: Mapping[Digest, Index]) -> None:
     home, collection = plan.spot
     for step in plan.steps:
+        index = NO_INDEX
         if step.op is Op.PUT and step.item is not None:
             index = indexes.get(step.item.digest) or _index_of(transaction, home, step.item.digest)
-            transaction.append(_entry_of_put(actor, collection, step, step.item), index=index)
-        else:
-            uid = step.item.uid if step.item else ""
-            entry = Entry(step.op, actor.by, step.kind, collection, step.name, uid, properties=step.properties)
-            transaction.append(entry)
+        append_step(transaction, actor, collection, step, index)
+
+
+def append_step(
+    transaction: Transaction, actor: Actor, collection: str, step: Step, index: Index, body: bytes | None = None
+) -> Record:
+    """Append the record of one step; a put brings `body` when its bytes are not held."""
+    if step.op is Op.PUT and step.item is not None:
+        return transaction.append(_entry_of_put(actor, collection, step, step.item), body, index)
+    uid = step.item.uid if step.item else ""
+    return transaction.append(
+        Entry(step.op, actor.by, step.kind, collection, step.name, uid, properties=step.properties)
+    )
 
 
 def _entry_of_put(actor: Actor, collection: str, step: Step, item: ItemThen) -> Entry:
