@@ -20,7 +20,7 @@ from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
 from keepwell.vault.vault import Vault, open_vault
 
 CREDENTIALS_NAME: Final = "restore"
-"""The access key of a bucket that is named by its URL comes from `KEEPWELL_VAULT_RESTORE_…`."""
+"""For which vault the access key of a bucket is sought that is named by its URL."""
 
 
 @contextmanager
