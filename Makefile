@@ -27,7 +27,7 @@ SCHEME = $(if $(findstring --tls-cert,$(SERVE_OPTIONS)),https,http)
 # For `make test` and `make bench`.
 PYTEST_OPTIONS ?=
 BENCH_OPTIONS ?= --write docs/PERFORMANCE.md
-TEST_PACKAGES := age curl jq litmus zstd
+TEST_PACKAGES := age curl jq litmus sqlite3 zstd
 UV_VERSION := 0.13.9
 
 .PHONY: help install serve first-account test lint bench lock clean

@@ -75,6 +75,11 @@ def seal(facts: Facts) -> Record:
     return Record(facts, hashlib.sha256(canonical(facts)).hexdigest())
 
 
+def is_proven(record: Record) -> bool:
+    """Whether its hash is that of its facts."""
+    return hashlib.sha256(canonical(record.facts)).hexdigest() == record.hash
+
+
 def digest_of(body: bytes) -> Digest:
     """SHA-256 of the bytes, in hexadecimal."""
     return Digest(hashlib.sha256(body).hexdigest())
@@ -92,7 +97,7 @@ def check_follows(sequence: int, hashed: str, record: Record) -> None:
     """Raise Damaged unless `record` proves itself and follows the record with this sequence and hash."""
     facts = record.facts
     where = f"record {facts.seq} of {facts.account}"
-    if hashlib.sha256(canonical(facts)).hexdigest() != record.hash:
+    if not is_proven(record):
         raise Damaged(f"{where}: its hash does not match its fields")
     if facts.prev != hashed or facts.seq != sequence + 1:
         raise Damaged(f"{where}: it does not follow record {sequence}")

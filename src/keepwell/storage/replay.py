@@ -59,6 +59,10 @@ class Replay:
         """Every collection, in the order in which they were made."""
         return sorted(self._collections.values(), key=lambda collection: collection.id)
 
+    def collection(self, home: Home, name: str) -> ReplayedCollection | None:
+        """One collection."""
+        return self._collections.get((home, name))
+
     def ledger(self) -> list[LedgerEntry]:
         """Every kind that ever had a change."""
         return [self._ledger_entry(kind, sequence) for kind, sequence in self._changed.items()]

@@ -77,7 +77,8 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _record_from(account: AccountId, row: tuple[object, ...]) -> Record:
+def record_from(account: AccountId, row: tuple[object, ...]) -> Record:
+    """A record from the columns of the journal; proven by nothing yet."""
     seq, at, by, op, kind, collection, name, uid, media_type, digest, size, properties, lineage, prev, hashed = row
     facts = Facts(
         account=account,
@@ -277,7 +278,7 @@ class SqliteSnapshot:
         if collection is not None:
             sql, bindings = sql + " AND collection = ?", (after, collection[1])
         for row in self._execute(sql + " ORDER BY seq", bindings):
-            record = _record_from(self._account, row)
+            record = record_from(self._account, row)
             kind = record.facts.kind
             if collection is None or (kind is not None and HOME_OF[kind] is collection[0]):
                 yield record
@@ -290,7 +291,7 @@ class SqliteSnapshot:
         """The journal after sequence `after`, each put with its bytes unless one before it here had them."""
         brought: set[Digest] = set()
         for row in self._execute(_CARRIED, (after,)):
-            record = _record_from(self._account, row[:-2])
+            record = record_from(self._account, row[:-2])
             digest = record.facts.digest
             if digest is None or digest in brought:
                 yield Carried(record)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from keepwell.model.errors import Damaged
-from keepwell.model.record import Facts, Record, canonical, digest_of
+from keepwell.model.record import Facts, Record, canonical, digest_of, is_proven
 from keepwell.storage.contract import Carried
 
 _NOT_HASHED = frozenset({"hash", "body", "body64", "blob"})
@@ -69,7 +69,7 @@ def parse_lines(octets: bytes) -> list[Line]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"a journal line cannot be read: {error}") from error
     lines = [_line(*pair) for pair in zip(facts, travels, strict=True)]
-    strange = [index for index, one in enumerate(lines) if not _proves_itself(one.record)]
+    strange = [index for index, one in enumerate(lines) if not is_proven(one.record)]
     if strange:
         _require_proven(octets.splitlines(), strange)
     return lines
@@ -124,10 +124,6 @@ def _decoded(facts: Facts, text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Damaged(f"record {facts.seq} of {facts.account}: its bytes are no base64") from error
-
-
-def _proves_itself(record: Record) -> bool:
-    return hashlib.sha256(canonical(record.facts)).hexdigest() == record.hash
 
 
 def _fields(text: bytes) -> dict[str, object]:
