@@ -1,0 +1,203 @@
+"""The shelf: everything that proved itself, from every place, in one scratch database, so that memory stays small.
+
+It is a working file of one salvage: never synced, thrown away at the end; after a crash one begins anew. Bytes of items
+are copied to it; blobs and files, which may be large, are remembered by where they lie and proven again when read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, cast
+
+import apsw
+import msgspec
+
+from keepwell.model.errors import Damaged
+from keepwell.model.names import AccountId, Digest, Kind
+from keepwell.model.record import Facts, Record, canonical, digest_of
+from keepwell.storage.sqlite_fragments import CollectionSaid, ItemSaid
+from keepwell.vault.pack import LedgerNote
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE record (account TEXT, seq INTEGER, hash BLOB, facts BLOB, PRIMARY KEY (account, seq, hash)) WITHOUT ROWID;
+CREATE TABLE body (digest BLOB UNIQUE, octets BLOB, place INTEGER, name TEXT);
+CREATE TABLE head (account TEXT PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
+CREATE TABLE ledger (
+    account TEXT, kind TEXT, seq INTEGER, count INTEGER, set_hash TEXT, PRIMARY KEY (account, kind)
+) WITHOUT ROWID;
+CREATE TABLE collection (account TEXT, id INTEGER, kind TEXT, name TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID;
+CREATE TABLE item (
+    account TEXT, collection INTEGER, name TEXT, seq INTEGER, digest BLOB, modified TEXT, size INTEGER,
+    PRIMARY KEY (account, collection, name)
+) WITHOUT ROWID;
+CREATE TABLE file (place INTEGER, name TEXT, digest BLOB, size INTEGER);
+BEGIN;
+"""
+
+
+class LooseFile(msgspec.Struct, frozen=True):
+    """A file that is no part of a copy: an export's, or any other."""
+
+    place: int
+    name: str
+    digest: Digest
+    size: int
+
+
+ReadAt = Callable[[int, str], bytes]
+"""Reads what will be a body: given the number of the place and the object's name."""
+
+
+class Shelf:
+    """One salvage's findings. Invariant: every record on it proves itself."""
+
+    def __init__(self, path: Path, read_at: ReadAt) -> None:
+        """In a new file."""
+        self._connection = apsw.Connection(str(path), vfs="unix")
+        self._execute = self._connection.execute
+        self._execute(_SCHEMA).fetchall()
+        self._read_at = read_at
+
+    def add_record(self, record: Record) -> bool:
+        """Put a proven record on the shelf; whether it was not there."""
+        facts = record.facts
+        self._execute(
+            "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)",
+            (facts.account, facts.seq, bytes.fromhex(record.hash), canonical(facts)),
+        )
+        return self._connection.changes() > 0
+
+    def add_body(self, body: bytes) -> Digest:
+        """Put bytes on the shelf, by the digest that they have."""
+        digest = digest_of(body)
+        bindings = (bytes.fromhex(digest), body)
+        self._execute("INSERT INTO body VALUES (?, ?, NULL, NULL) ON CONFLICT DO NOTHING", bindings)
+        return digest
+
+    def add_body_at(self, digest: Digest, place: int, name: str) -> None:
+        """Remember where bytes lie that had this digest when they were read."""
+        bindings = (bytes.fromhex(digest), place, name)
+        self._execute("INSERT INTO body VALUES (?, NULL, ?, ?) ON CONFLICT DO NOTHING", bindings)
+
+    def add_file(self, file: LooseFile) -> None:
+        """Remember a file that is no part of a copy, and that it may have the bytes of an item."""
+        self._execute(
+            "INSERT INTO file VALUES (?, ?, ?, ?)", (file.place, file.name, bytes.fromhex(file.digest), file.size)
+        )
+        self.add_body_at(file.digest, file.place, file.name)
+
+    def say_head(self, account: AccountId, sequence: int) -> None:
+        """That the account had a record with this sequence; the highest counts."""
+        sql = "INSERT INTO head VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
+        self._execute(sql, (account, sequence))
+
+    def say_ledger(self, account: AccountId, kind: Kind, note: LedgerNote) -> None:
+        """That this kind of the account came to this; the newest counts."""
+        self._execute(
+            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
+            " count = excluded.count, set_hash = excluded.set_hash WHERE seq < excluded.seq",
+            (account, kind, *note),
+        )
+        self.say_head(account, note[0])
+
+    def say_collection(self, account: AccountId, said: CollectionSaid) -> None:
+        """That the account had such a collection."""
+        self._execute("INSERT OR IGNORE INTO collection VALUES (?, ?, ?, ?)", (account, said.id, said.kind, said.name))
+
+    def say_item(self, account: AccountId, said: ItemSaid) -> None:
+        """That the account had such an item; the newest of its name counts."""
+        self._execute(
+            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
+            " digest = excluded.digest, modified = excluded.modified, size = excluded.size WHERE seq < excluded.seq",
+            (
+                account,
+                said.collection_id,
+                said.name,
+                said.sequence,
+                bytes.fromhex(said.digest),
+                said.modified,
+                said.size,
+            ),
+        )
+        self.say_head(account, said.sequence)
+
+    def accounts(self) -> list[AccountId]:
+        """Every account of which there is a record, or a word, in order."""
+        rows = self._execute("SELECT account FROM record UNION SELECT account FROM head ORDER BY account")
+        return [AccountId(cast(str, row[0])) for row in rows]
+
+    def records(self, account: AccountId) -> Iterator[Record]:
+        """The account's records by sequence; more than one of a sequence where there is a fork."""
+        sql = "SELECT facts, hash FROM record WHERE account = ? ORDER BY seq, hash"
+        for facts, hashed in self._execute(sql, (account,)):
+            yield Record(msgspec.json.decode(cast(bytes, facts), type=Facts), cast(bytes, hashed).hex())
+
+    def head(self, account: AccountId) -> int:
+        """The highest sequence that the account is said to have had; 0 when nothing says."""
+        return cast(int, self._execute("SELECT coalesce(max(seq), 0) FROM head WHERE account = ?", (account,)).get)
+
+    def ledger(self, account: AccountId) -> dict[Kind, LedgerNote]:
+        """The newest that is said of each of its kinds."""
+        rows = self._execute("SELECT kind, seq, count, set_hash FROM ledger WHERE account = ?", (account,))
+        return {Kind(cast(str, row[0])): cast(LedgerNote, row[1:]) for row in rows}
+
+    def collections(self, account: AccountId) -> dict[int, CollectionSaid]:
+        """Which collections it is said to have had, by their ids."""
+        rows = self._execute("SELECT id, kind, name FROM collection WHERE account = ?", (account,))
+        found = (CollectionSaid(cast(int, row[0]), Kind(cast(str, row[1])), cast(str, row[2])) for row in rows)
+        return {one.id: one for one in found}
+
+    def items(self, account: AccountId) -> list[ItemSaid]:
+        """Which items it is said to have had, by the sequence of the record that put them."""
+        sql = "SELECT collection, name, seq, digest, modified, size FROM item WHERE account = ? ORDER BY seq"
+        return [
+            ItemSaid(
+                cast(int, collection),
+                cast(str, name),
+                cast(int, seq),
+                Digest(cast(bytes, digest).hex()),
+                cast(str, modified),
+                cast(int, size),
+            )
+            for collection, name, seq, digest, modified, size in self._execute(sql, (account,))
+        ]
+
+    def has_body(self, digest: Digest) -> bool:
+        """Whether bytes with this digest were found."""
+        return self._execute("SELECT 1 FROM body WHERE digest = ?", (bytes.fromhex(digest),)).get is not None
+
+    def body(self, digest: Digest) -> bytes:
+        """Bytes that were found, proven. Raises Damaged when they are not what they were, StorageFault."""
+        sql = "SELECT octets, place, name FROM body WHERE digest = ?"
+        row = self._execute(sql, (bytes.fromhex(digest),)).fetchone()
+        if row is None:
+            raise Damaged(f"the bytes {digest} were not found")
+        octets, place, name = row
+        body = cast("bytes | None", octets)
+        if body is None:
+            body = self._read_at(cast(int, place), cast(str, name))
+        if digest_of(body) != digest:
+            raise Damaged(f"{name} is not what it was a moment ago", hint="Nobody else may write there meanwhile.")
+        return body
+
+    def unknown_files(self) -> list[LooseFile]:
+        """The loose files whose bytes no record names."""
+        named = {
+            record.facts.digest
+            for account in self.accounts()
+            for record in self.records(account)
+            if record.facts.digest
+        }
+        rows = self._execute("SELECT place, name, digest, size FROM file ORDER BY place, name")
+        files = (
+            LooseFile(cast(int, place), cast(str, name), Digest(cast(bytes, digest).hex()), cast(int, size))
+            for place, name, digest, size in rows
+        )
+        return [file for file in files if file.digest not in named]
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        self._connection.close(True)
