@@ -35,6 +35,7 @@ _COMMANDS: Final = (
     ("rewind", "rewind:rewind", "Make a collection again what it was at a moment."),
     ("check", "check:check", "Check every page, chain, digest and projection."),
     ("verify", "verify:verify", "Prove that vaults hold what they must."),
+    ("salvage", "salvage:salvage", "Unite what is left of damaged copies into a new data folder."),
     ("access", "access:access", "Show who used an account, from where and with what."),
 )
 _GROUPS: Final = (

@@ -42,6 +42,10 @@ STARTING_COLLECTIONS: Final = (
     (Kind.PHOTOS, "photos", "Photos"),
 )
 
+FOUND_PREFIX: Final = "found-"
+FOUND_CHARACTERS: Final = 6
+"""How an account is called whose login is lost: by the beginning of its id."""
+
 PASSWORD_BITS: Final = 128
 ACCOUNT_BITS: Final = 80
 DOCUMENT_BITS: Final = 40
@@ -111,6 +115,20 @@ class Accounts:
         )
         self._system(lambda transaction: _put_new(transaction, ACCOUNTS, account, login, document))
         return account
+
+    def adopt(self, account: AccountId) -> str:
+        """Give an account that lost its document a new one, under a login made of its id, disabled; that login.
+
+        Raises AlreadyThere when the login is taken.
+        """
+        login = f"{FOUND_PREFIX}{account.removeprefix('a_')[:FOUND_CHARACTERS]}"
+        document = AccountDocument(account=account, login=login, display_name="", disabled=True, made_at=self._moment())
+        self._system(lambda transaction: _put_new(transaction, ACCOUNTS, account, login, document))
+        return login
+
+    def make_place(self, account: AccountId) -> None:
+        """Make the place of an account that has a document and lost everything else. Raises AlreadyThere."""
+        self._store.create(account, [_open_account])
 
     def all(self) -> list[AccountDocument]:
         """Every account, by login."""
@@ -226,6 +244,19 @@ class Accounts:
 
     def _moment(self) -> str:
         return render_moment(self._clock.now())
+
+
+def complete_system_account(store: Store) -> None:
+    """Make what collections the system account lacks, after some of its records were lost; may be called again."""
+
+    def work(transaction: Transaction) -> None:
+        for name in SYSTEM_COLLECTIONS:
+            if transaction.collection(Home.SYSTEM, name) is None:
+                transaction.append(Entry(Op.MAKE, "keepwell", Kind.SYSTEM, name, properties={}))
+
+    for verdict in store.account(SYSTEM_ACCOUNT).transact([work]):
+        if isinstance(verdict, BaseException):
+            raise verdict
 
 
 def _open_account(transaction: Transaction) -> None:
