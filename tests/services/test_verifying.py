@@ -103,6 +103,7 @@ def test_a_file_that_cannot_be_read_counts_as_never_verified(here: Filled, tmp_p
     """It is made anew."""
     paced, file = made(here, tmp_path)
     paced.look(here.vault)
+    assert paced.look(here.vault).objects == 0
     (tmp_path / "here" / FILE).write_bytes(b"{")
     assert file.read().grades == {}
     paced.look(here.vault)

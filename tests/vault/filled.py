@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from keepwell.ground.entropy import base32_word
-from keepwell.model.names import AccountId, Kind
+from keepwell.model.names import HOME_OF, AccountId, Kind
 from keepwell.model.record import Op, digest_of
+from keepwell.services.indexing import index_again
 from keepwell.storage.contract import Entry, Head, Store, Transaction
 from keepwell.storage.memory import MemoryStore
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
@@ -113,7 +114,7 @@ class Filled:
 
 def _put(transaction: Transaction, kind: Kind, collection: str, name: str, body: bytes) -> None:
     entry = Entry(Op.PUT, "test", kind, collection, name, name, "text/plain", digest_of(body), len(body))
-    transaction.append(entry, body)
+    transaction.append(entry, body, index_again(HOME_OF[kind], body))
 
 
 def filled(medium: Medium | None = None) -> Filled:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keepwell.app.duties import DUTIES
+from keepwell.app.duties import VaultDuties
+from keepwell.app.scrubbing import Scrubbing
 from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder
@@ -19,8 +20,10 @@ from keepwell.services.confirming import Confirming
 from keepwell.services.directory import Directory
 from keepwell.services.keeper import Keeper
 from keepwell.services.library import Library
+from keepwell.services.mending import Mending
 from keepwell.services.signin import SignIn
 from keepwell.services.vaults import Vaults
+from keepwell.services.verifying import Verifying
 from keepwell.storage.access_table import AccessTable
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.writers import Writers
@@ -63,7 +66,10 @@ def open_keepwell(
     confirming = Confirming() if family is None else maker.opened()
     late = LateConfirming(maker.opened)
     writers = Writers(store, late if family is None else confirming)
-    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, DUTIES)
+    mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
+    scrubbing = Scrubbing(data, store, confirming, mending, clock)
+    duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
+    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, [scrubbing.chore()])
     try:
         ensure_system_account(store)
         directory = Directory(store)
@@ -92,6 +98,7 @@ def open_keepwell(
             access_log.close()
     finally:
         keeper.close()
+        scrubbing.close()
         writers.close()
         late.close()
         confirming.close()

@@ -15,7 +15,6 @@ from keepwell.ground.entropy import SystemEntropy
 from keepwell.model.errors import Damaged, KeepwellError, NotThere
 from keepwell.model.weight import Weight
 from keepwell.services.vaults import Vaults
-from keepwell.services.verified import VerifiedFile
 from keepwell.services.verifying import Verifying
 from keepwell.vault.findings import VaultFinding
 from keepwell.vault.verify import Grade
@@ -67,7 +66,7 @@ def verify(
 
 
 def _verified(vaults: Vaults, name: str, grade: Grade, clock: Clock) -> Answer:
-    verifying = Verifying(lambda one: VerifiedFile(vaults.settings.folder(one)), clock)
+    verifying = Verifying(vaults.verified_file, clock)
     began = clock.monotonic()
     try:
         vault = vaults.open(name)

@@ -4,7 +4,8 @@ Every process that serves has one, for its own links. What only one of them may 
 verifying, drilling) is done by the one that holds the lock file `vaults/keeper.lock`; it is free again when that
 process ends, however it ends.
 
-A tick does what is due and never raises: what fails is the vault's fault, told by its link, and tried again later.
+A tick does what is due and never raises. A fault of a vault's medium takes its link down, and is tried again later; a
+duty that fails otherwise (something is damaged, a key is missing) is told, and takes nothing down.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import structlog
 from keepwell.ground.clock import Clock
 from keepwell.ground.durable import make_folder
 from keepwell.ground.process import try_lock
-from keepwell.model.errors import KeepwellError
+from keepwell.model.errors import Fenced, KeepwellError, StorageFault
 from keepwell.services.confirming import Confirming, VaultLink
 from keepwell.services.vault_settings import FOLDER, VaultSetting, VaultSettings
 
@@ -45,6 +46,15 @@ class Duty:
     carry_out: Callable[[VaultLink], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that the elected keeper does besides, at most every `seconds`, while there are vaults."""
+
+    name: str
+    seconds: float
+    carry_out: Callable[[], None]
+
+
 class Keeper:
     """Keeps the links of one process. Invariant: only its own thread opens links and carries out duties."""
 
@@ -56,6 +66,7 @@ class Keeper:
         link_to: Callable[[VaultSetting], VaultLink],
         clock: Clock,
         duties: Sequence[Duty] = (),
+        chores: Sequence[Chore] = (),
     ) -> None:
         """For these links; vaults that the settings come to name get links by `link_to`."""
         self._folder = data / FOLDER
@@ -64,6 +75,7 @@ class Keeper:
         self._link_to = link_to
         self._clock = clock
         self._duties = duties
+        self._chores = chores
         self._tried: dict[str, float] = {}
         self._rolled: dict[str, float] = {}
         self._done: dict[tuple[str, str], float] = {}
@@ -95,6 +107,8 @@ class Keeper:
             except KeepwellError as error:
                 link.go_down(error)
                 _log.warning("vault.fell", vault=link.name, reason=error.message)
+        if self._confirming.links and self._is_elected():
+            self._do_chores()
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
@@ -132,7 +146,23 @@ class Keeper:
             key = (link.name, duty.name)
             if now - self._done.setdefault(key, now) >= duty.seconds:
                 self._done[key] = now
-                duty.carry_out(link)
+                try:
+                    duty.carry_out(link)
+                except (Fenced, StorageFault):
+                    raise
+                except (KeepwellError, OSError) as error:
+                    _log.warning("keeper.duty_failed", duty=duty.name, vault=link.name, reason=str(error))
+
+    def _do_chores(self) -> None:
+        now = self._clock.monotonic()
+        for chore in self._chores:
+            key = ("", chore.name)
+            if now - self._done.setdefault(key, now) >= chore.seconds:
+                self._done[key] = now
+                try:
+                    chore.carry_out()
+                except (KeepwellError, OSError) as error:
+                    _log.warning("keeper.chore_failed", chore=chore.name, reason=str(error))
 
     def _is_elected(self) -> bool:
         if self._election is None:

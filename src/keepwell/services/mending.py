@@ -88,6 +88,8 @@ class Mending:
         if done.objects:
             _log.warning("vault.mended", vault=vault.name, objects=done.objects)
             self._count(vault.name, objects=len(done.objects), last=done.objects[-1])
+            good = {*done.objects, *done.accounts}
+            self._file_of(vault.name).change(lambda known: known.without(good))
         return done
 
     def _count_account(self, account: AccountId) -> None:

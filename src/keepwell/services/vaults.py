@@ -22,6 +22,7 @@ from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, Locked, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT
 from keepwell.services.vault_settings import EpochHeld, OnLoss, VaultSetting, VaultSettings, check_vault_name
+from keepwell.services.verified import VerifiedFile
 from keepwell.storage.contract import Store
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
 from keepwell.vault.keys import Recipients, read_drill_key
@@ -138,6 +139,10 @@ class Vaults:
             data=str(self._data.absolute()),
         )
         return EpochHeld(vault.claim(server), server.server, family)
+
+    def verified_file(self, name: str) -> VerifiedFile:
+        """Where it is kept when a vault was verified last."""
+        return VerifiedFile(self.settings.folder(name))
 
     def seal_for(self, name: str, document: VaultDocument) -> Seal:
         """How a vault's bytes are stored; the drill's key opens them, where it is."""

@@ -6,12 +6,14 @@ never verified, which is true as far as anyone can tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from keepwell.ground.clock import parse_moment, render_moment
 from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.process import locked
 from keepwell.model.weight import Weight
@@ -72,9 +74,24 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         passes = {one: its for one, its in self.passes.items() if one is not grade}
         return msgspec.structs.replace(self, grades=self.grades | {grade: verification}, passes=passes)
 
+    def without(self, objects: Collection[str]) -> Verified:
+        """After these objects were made good: what was found in them is no more."""
+        grades = {grade: _without(one, objects) for grade, one in self.grades.items()}
+        passes = {grade: _without(one, objects) for grade, one in self.passes.items()}
+        return msgspec.structs.replace(self, grades=grades, passes=passes)
+
     def with_pass(self, grade: Grade, under_way: Pass) -> Verified:
         """After another slice."""
         return msgspec.structs.replace(self, passes=self.passes | {grade: under_way})
+
+
+Noted = TypeVar("Noted", Verification, Pass)
+
+
+def _without(noted: Noted, objects: Collection[str]) -> Noted:
+    left = tuple(one for one in noted.findings if one.object not in objects)
+    damaged = noted.damaged - sum(one.weight is Weight.DAMAGE for one in noted.findings if one.object in objects)
+    return msgspec.structs.replace(noted, findings=left, damaged=damaged)
 
 
 class VerifiedFile:
@@ -99,6 +116,41 @@ class VerifiedFile:
             octets = msgspec.json.format(msgspec.json.encode(changed), indent=2)
             write_file(self._folder / FILE, octets + b"\n")
         return changed
+
+
+def due(known: Verified, grade: Grade, now: datetime, period_seconds: float) -> Pass | None:
+    """The pass to go on with, or a new one when the last verification ended long enough ago; None while none is due."""
+    if grade in known.passes:
+        return known.passes[grade]
+    last = known.grades.get(grade)
+    if last is not None and (now - parse_moment(last.at)).total_seconds() < period_seconds:
+        return None
+    return Pass(began_at=render_moment(now))
+
+
+def gone_on(before: Pass, found: Found, after: str, seconds: float) -> Pass:
+    """The pass behind another slice."""
+    return Pass(
+        began_at=before.began_at,
+        after=after,
+        objects=before.objects + found.objects,
+        octets=before.octets + found.octets,
+        seconds=round(before.seconds + seconds, 3),
+        damaged=before.damaged + damaged_in(found),
+        findings=(*before.findings, *found.findings)[:FINDINGS_MAX],
+    )
+
+
+def ended(whole: Pass, now: datetime) -> Verification:
+    """What a pass came to."""
+    return Verification(
+        at=render_moment(now),
+        objects=whole.objects,
+        octets=whole.octets,
+        seconds=whole.seconds,
+        damaged=whole.damaged,
+        findings=whole.findings,
+    )
 
 
 def verification_of(found: Found, at: str, seconds: float) -> Verification:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
-from keepwell.ground.clock import Clock, parse_moment, render_moment
+from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.names import AccountId
-from keepwell.services.verified import FINDINGS_MAX, Pass, Verified, VerifiedFile, damaged_in, verification_of
+from keepwell.services.verified import Pass, Verified, VerifiedFile, due, ended, gone_on, verification_of
 from keepwell.vault.findings import Found
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.vault import Vault
@@ -25,7 +23,7 @@ from keepwell.vault.verify_records import verify_account
 SLICE_OCTETS: Final = 16 * 1024 * 1024
 """Stored bytes that one slice hashes: some 30 ms of one core; an object is never cut."""
 
-PASS_SECONDS: Final = {Grade.CONTENT: 24 * 3600.0, Grade.RECORDS: 7 * 24 * 3600.0}
+PASS_SECONDS: Final = {Grade.EXISTENCE: 3600.0, Grade.CONTENT: 24 * 3600.0, Grade.RECORDS: 7 * 24 * 3600.0}
 """How long after the end of a pass the next one begins."""
 
 
@@ -46,7 +44,9 @@ class Verifying:
         return found
 
     def look(self, vault: Vault) -> Found:
-        """Whether everything that must be there is there; remembered. Raises StorageFault, Locked, OSError."""
+        """Whether everything that must be there is there; nothing while it is not due. Raises StorageFault, OSError."""
+        if self._due(vault, Grade.EXISTENCE) is None:
+            return Found()
         began = self._clock.monotonic()
         found = verify_existence(vault)
         self._remember(vault, Grade.EXISTENCE, found, began)
@@ -80,36 +80,17 @@ class Verifying:
         return found
 
     def _due(self, vault: Vault, grade: Grade) -> Pass | None:
-        """The pass to go on with, or a new one when it is time."""
-        known = self._file_of(vault.name).read()
-        if grade in known.passes:
-            return known.passes[grade]
-        now = self._clock.now()
-        last = known.grades.get(grade)
-        if last is not None and (now - parse_moment(last.at)).total_seconds() < PASS_SECONDS[grade]:
-            return None
-        return Pass(began_at=render_moment(now))
+        return due(self._file_of(vault.name).read(), grade, self._clock.now(), PASS_SECONDS[grade])
 
     def _go_on(self, vault: Vault, grade: Grade, before: Pass, found: Found, after: str, began: float) -> None:
         """Remember a slice; with nothing left the pass is at its end."""
-        seconds = before.seconds + self._clock.monotonic() - began
-        total = Pass(
-            began_at=before.began_at,
-            after=after,
-            objects=before.objects + found.objects,
-            octets=before.octets + found.octets,
-            seconds=round(seconds, 3),
-            damaged=before.damaged + damaged_in(found),
-            findings=(*before.findings, *found.findings)[:FINDINGS_MAX],
-        )
+        under_way = gone_on(before, found, after, self._clock.monotonic() - began)
+        file = self._file_of(vault.name)
         if after:
-            self._file_of(vault.name).change(lambda known: known.with_pass(grade, total))
-            return
-        done = Found(total.objects, total.octets, list(total.findings))
-        end = msgspec.structs.replace(
-            verification_of(done, render_moment(self._clock.now()), seconds), damaged=total.damaged
-        )
-        self._file_of(vault.name).change(lambda known: known.with_grade(grade, end))
+            file.change(lambda known: known.with_pass(grade, under_way))
+        else:
+            end = ended(under_way, self._clock.now())
+            file.change(lambda known: known.with_grade(grade, end))
 
     def _remember(self, vault: Vault, grade: Grade, found: Found, began: float) -> None:
         at, seconds = render_moment(self._clock.now()), self._clock.monotonic() - began
