@@ -14,6 +14,7 @@ from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder
 from keepwell.ground.entropy import Entropy, SystemEntropy
 from keepwell.model.errors import CannotStart
+from keepwell.model.names import SYSTEM_ACCOUNT
 from keepwell.services.access_log import AccessLog
 from keepwell.services.accounts import Accounts, ensure_system_account
 from keepwell.services.confirming import Confirming
@@ -72,6 +73,7 @@ def open_keepwell(
     keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, [scrubbing.chore()])
     try:
         ensure_system_account(store)
+        store.account(SYSTEM_ACCOUNT).version()  # opens its file: one of another format is refused here, not later
         directory = Directory(store)
         access_log = AccessLog(AccessTable(data / "access.db"), clock)
         accounts = Accounts(store, writers, directory, clock, entropy)

@@ -36,6 +36,7 @@ _COMMANDS: Final = (
     ("check", "check:check", "Check every page, chain, digest and projection."),
     ("verify", "verify:verify", "Prove that vaults hold what they must."),
     ("salvage", "salvage:salvage", "Unite what is left of damaged copies into a new data folder."),
+    ("upgrade", "upgrade:upgrade", "Bring the data folder to this version's format, or back."),
     ("access", "access:access", "Show who used an account, from where and with what."),
 )
 _GROUPS: Final = (

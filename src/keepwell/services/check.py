@@ -22,10 +22,19 @@ from keepwell.services.documents import SYSTEM_COLLECTIONS, parse_document
 from keepwell.services.findings import Finding, Findings
 from keepwell.services.indexing import index_again
 from keepwell.storage.contract import BlobStore, Indexer, Snapshot, Store
+from keepwell.storage.generations import DISCARDED, NEXT, PREVIOUS, UNDONE
 from keepwell.storage.sqlite_audit import reading_unproven
 
 UNREADABLE_RECORDS_MAX: Final = 50
 """After so many records in a row that cannot be read, the rest of a journal is given up."""
+
+LEFT_OVER: Final = {
+    NEXT: "a broken upgrade left it; the next one begins anew",
+    DISCARDED: "a crash while it was being removed left it; the next upgrade removes it",
+    PREVIOUS: "what was served before the last upgrade, kept until the next",
+    UNDONE: "what was served before an upgrade was taken back, kept until the next",
+}
+"""Generations of the accounts' folder that are not served."""
 
 SYSTEM_LOGIN: Final = "(system)"
 """How the system account is shown, which has no login."""
@@ -115,6 +124,9 @@ class Checker:
         findings.attempt("blobs", lambda: self._check_orphans(blobs, findings))
         for path in _strays(data):
             findings.note(str(path.relative_to(data)), "a temporary file that a crash, or a write under way, left")
+        for name, what in LEFT_OVER.items():
+            if (data / name).exists():
+                findings.note(name, what)
         return findings.all()
 
     def _check_orphans(self, blobs: BlobStore, findings: Findings) -> None:

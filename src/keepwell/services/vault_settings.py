@@ -18,9 +18,10 @@ import msgspec
 
 from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.process import locked
-from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, NotThere
+from keepwell.model.errors import AlreadyThere, BadRequest, CannotStart, Damaged, NotThere
 from keepwell.vault.keys import Recipients
 
+SETTINGS_FORMAT: Final = 1
 FOLDER: Final = "vaults"
 _SETTINGS: Final = "settings.json"
 _EPOCH: Final = "epoch.json"
@@ -58,7 +59,7 @@ class EpochHeld(msgspec.Struct, frozen=True):
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
-    format: int = 1
+    format: int = SETTINGS_FORMAT
     vaults: tuple[VaultSetting, ...] = ()
 
 
@@ -70,12 +71,25 @@ class VaultSettings:
         self._folder = data / FOLDER
 
     def all(self) -> tuple[VaultSetting, ...]:
-        """Every vault, in the order in which they were added. Raises Damaged."""
+        """Every vault, in the order in which they were added. Raises Damaged, CannotStart for a newer format."""
+        settings = self._read()
+        if settings.format > SETTINGS_FORMAT:
+            raise CannotStart(
+                f"the vaults' settings have format {settings.format}; this Keepwell knows up to {SETTINGS_FORMAT}",
+                hint="A newer Keepwell wrote them. Start that version, or a newer one.",
+            )
+        return settings.vaults
+
+    def format(self) -> int:
+        """Which format the settings have. Raises Damaged."""
+        return self._read().format
+
+    def _read(self) -> _Settings:
         path = self._folder / _SETTINGS
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Settings).vaults
+            return msgspec.json.decode(path.read_bytes(), type=_Settings)
         except FileNotFoundError:
-            return ()
+            return _Settings()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(
                 f"the vaults' settings {path} cannot be read: {error}",

@@ -24,11 +24,12 @@ import apsw
 from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
-from keepwell.model.errors import AlreadyThere, KeepwellError, NotThere, StorageFault
+from keepwell.model.errors import AlreadyThere, CannotStart, KeepwellError, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
+from keepwell.storage.generations import ACCOUNTS, SharedHold
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
 from keepwell.storage.sqlite_files import building, read_head, read_head_of_nobody, require_sound_sqlite
 from keepwell.storage.sqlite_places import account_of, appear, vanish
@@ -47,12 +48,23 @@ _HEAP_OCTETS_SOFT_MAX = 64 * 1024 * 1024
 class SqliteStore:
     """All accounts of a data folder."""
 
-    def __init__(self, folder: Path, clock: Clock | None = None, entropy: Entropy | None = None) -> None:
-        """Over `folder`. Raises CannotStart when this machine's SQLite is not sound."""
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        *,
+        generation: str = ACCOUNTS,
+    ) -> None:
+        """Over `folder`; of another `generation` than the one that is served only while that is held alone.
+
+        Raises CannotStart when this machine's SQLite is not sound, Unavailable while generations change.
+        """
         require_sound_sqlite()
         apsw.soft_heap_limit(_HEAP_OCTETS_SOFT_MAX)
+        self._hold = SharedHold(folder) if generation == ACCOUNTS else None
         self._data = folder
-        self._folder = folder / "accounts"
+        self._folder = folder / generation
         self._clock = clock or SystemClock()
         self._entropy = entropy or SystemEntropy()
         self._blobs = FileBlobs(folder / "blobs")
@@ -127,6 +139,8 @@ class SqliteStore:
         for account in self.accounts():
             try:
                 yield account, read_head(self._path(account))
+            except CannotStart:
+                raise  # of another format: it is not for this program to judge it unreadable
             except (apsw.Error, OSError, KeepwellError) as error:
                 yield account, error
 
@@ -141,6 +155,8 @@ class SqliteStore:
             self._closing.put(None)
             self._closer.join()
             self._closer = None
+        if self._hold is not None:
+            self._hold.release()
 
     @contextmanager
     def _making(self, account: AccountId) -> Iterator[Path]:

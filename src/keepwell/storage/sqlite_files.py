@@ -8,7 +8,8 @@ A connection is opened and closed under the lock of the file's place (`sqlite_pl
 SQLite's look at the file and its look at them.
 
 Refused at start: SQLite 3.7.0 to 3.51.2, whose WAL-reset bug can corrupt a database
-(https://sqlite.org/wal.html#walresetbug); a file of a newer format than this program knows.
+(https://sqlite.org/wal.html#walresetbug); a file of a newer format than this program knows, or of an older one, which
+`keepwell upgrade` brings to this one.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def require_sound_sqlite() -> None:
 
 
 def connect(path: Path) -> apsw.Connection:
-    """Open an account's file while it stays in its place. Raises apsw errors, and CannotStart for a newer format."""
+    """Open an account's file while it stays in its place. Raises apsw errors, and CannotStart for another format."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=64)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{CACHE_KIB}", "temp_store=MEMORY"):
@@ -111,15 +112,15 @@ def connect(path: Path) -> apsw.Connection:
 
 
 def read_head(path: Path) -> Head:
-    """The last record of an account's file, and nothing else of it. Raises apsw errors, FileNotFoundError."""
+    """The last record of an account's file, and nothing else. Raises apsw errors, CannotStart, FileNotFoundError."""
     with staying(path, identity_of(path)):
         return _read_head_at_rest(path) or read_head_of_nobody(path)
 
 
 def read_head_of_nobody(path: Path) -> Head:
-    """The same of a file that only the caller may open at the moment. Raises apsw errors."""
+    """The same of a file that only the caller may open at the moment. Raises apsw errors, CannotStart."""
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
-        return _head_in(connection)
+        return _head_in(connection, path)
 
 
 def _read_head_at_rest(path: Path) -> Head | None:
@@ -134,13 +135,14 @@ def _read_head_at_rest(path: Path) -> Head | None:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     try:
         with closing(apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs="cksmvfs")) as one:
-            head = _head_in(one)
+            head = _head_in(one, path)
     except apsw.Error:
         return None
     return None if log.exists() else head
 
 
-def _head_in(connection: apsw.Connection) -> Head:
+def _head_in(connection: apsw.Connection, path: Path) -> Head:
+    _check_format(connection, path)
     row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
 
@@ -183,9 +185,28 @@ def building(path: Path, account: AccountId, lineage: Lineage) -> Iterator[apsw.
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
 
 
-def _check_format(connection: apsw.Connection, path: Path) -> None:
+def read_format(path: Path) -> int:
+    """Which format an account's file has; 0 when it does not say. Raises apsw errors, OSError, Unavailable."""
+    with (
+        staying(path, identity_of(path)),
+        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
+    ):
+        return _format_of(connection)
+
+
+def _format_of(connection: apsw.Connection) -> int:
     found = connection.execute("SELECT value FROM meta WHERE key = 'format'").get
-    if not isinstance(found, str) or int(found) > FORMAT_VERSION:
+    return int(found) if isinstance(found, str) and found.isdecimal() else 0
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    found = _format_of(connection)
+    if found < FORMAT_VERSION:
+        raise CannotStart(
+            f"{path} has format {found}; this Keepwell serves {FORMAT_VERSION}",
+            hint="Bring the data folder to this format: keepwell upgrade",
+        )
+    if found > FORMAT_VERSION:
         raise CannotStart(
             f"{path} has format {found}; this Keepwell knows up to {FORMAT_VERSION}",
             hint="A newer Keepwell wrote it. Start that version, or a newer one.",
