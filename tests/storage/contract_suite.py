@@ -634,6 +634,16 @@ class StoreContract:
         with pytest.raises(NotThere):
             store.set_aside(ANNA)
 
+    def test_what_is_held_of_an_account_is_read_without_opening_it(self, store: Store) -> None:
+        """As a snapshot of it says; of an account that is not there, that it is not."""
+        store.create(ANNA).hold({Kind.CONTACTS: "three items are lost"})
+        store.create(BERT)
+        assert store.read_held(ANNA) == {Kind.CONTACTS: "three items are lost"}
+        assert store.read_held(BERT) == {}
+        store.set_aside(BERT)
+        with pytest.raises(NotThere):
+            store.read_held(BERT)
+
     def test_the_heads_of_all_accounts(self, store: Store) -> None:
         """Every account's head is read, in order, also of those that are open or empty."""
         done(store.create(BERT, [make()]), put("bob"))

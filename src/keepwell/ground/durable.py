@@ -67,6 +67,21 @@ def write_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def replace_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
+    """Put `octets` at `path` whole or not at all for whoever reads it now; a power cut may leave nothing of it.
+
+    For what is true at this moment only: it costs no sync.
+    """
+    temporary = _temporary(path)
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(octets)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def create_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
     """Put `octets` at `path` whole or not at all; on return they survive a power cut.
 

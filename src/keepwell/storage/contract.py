@@ -319,6 +319,10 @@ class Store(Protocol):
         """Every account's head, or why it cannot be read; of many accounts in a fraction of a millisecond each."""
         ...
 
+    def read_held(self, account: AccountId) -> Mapping[Kind, str]:
+        """What `Snapshot.held` says of an account, as quickly as `read_heads`. Raises NotThere, StorageFault."""
+        ...
+
     def close(self) -> None:
         """Let go of files; may be called twice."""
         ...

@@ -156,6 +156,11 @@ class MemoryStore:
             with self.account(account).reading() as snapshot:
                 yield account, snapshot.head()
 
+    def read_held(self, account: AccountId) -> Mapping[Kind, str]:
+        """What is held of an account. Raises NotThere."""
+        with self.account(account).reading() as snapshot:
+            return snapshot.held()
+
     def _empty(self, account: AccountId) -> MemoryAccount:
         return MemoryAccount(account, Lineage(base32_word(self._entropy, 80)), self._clock)
 

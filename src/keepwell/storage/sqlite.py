@@ -13,7 +13,7 @@ from __future__ import annotations
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,15 +25,22 @@ from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, CannotStart, KeepwellError, NotThere, StorageFault
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Lineage
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind, Lineage
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
 from keepwell.storage.generations import ACCOUNTS, SharedHold
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
-from keepwell.storage.sqlite_files import building, read_head, read_head_of_nobody, require_sound_sqlite
+from keepwell.storage.sqlite_files import (
+    building,
+    read_head,
+    read_head_of_nobody,
+    read_meta,
+    require_sound_sqlite,
+)
 from keepwell.storage.sqlite_places import account_of, appear, vanish
 from keepwell.storage.sqlite_restore import restore_into
+from keepwell.storage.sqlite_snapshot import HELD_KEY, parse_held
 from keepwell.storage.sqlite_transaction import SqliteTransaction
 from keepwell.storage.suspects import Suspects
 
@@ -143,6 +150,15 @@ class SqliteStore:
                 raise  # of another format: it is not for this program to judge it unreadable
             except (apsw.Error, OSError, KeepwellError) as error:
                 yield account, error
+
+    def read_held(self, account: AccountId) -> Mapping[Kind, str]:
+        """What is held of an account. Raises NotThere, StorageFault."""
+        try:
+            return parse_held(read_meta(self._path(account), HELD_KEY))
+        except FileNotFoundError:
+            raise NotThere(f"there is no account {account}") from None
+        except (apsw.Error, OSError) as error:
+            raise storage_fault(account, "read what is held", error) from error
 
     def close(self) -> None:
         """Close every file; may be called twice."""

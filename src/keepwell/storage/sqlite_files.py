@@ -147,6 +147,15 @@ def _head_in(connection: apsw.Connection, path: Path) -> Head:
     return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
 
 
+def read_meta(path: Path, key: str) -> str | None:
+    """One value of an account's file, and nothing else of it. Raises apsw errors, FileNotFoundError."""
+    with (
+        staying(path, identity_of(path)),
+        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
+    ):
+        return cast("str | None", connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).get)
+
+
 def disconnect(connections: Iterable[apsw.Connection], path: Path) -> None:
     """Close connections to the file; after the last of all processes' the `.db` is all that there is of it."""
     with holding(path.parent):

@@ -54,6 +54,11 @@ def render_held(reasons: Mapping[Kind, str]) -> str:
     return msgspec.json.encode(dict(reasons)).decode()
 
 
+def parse_held(text: str | None) -> dict[Kind, str]:
+    """Kinds that are not whole, from their place in `meta`."""
+    return {} if text is None else _decode_held(text)
+
+
 def item_from(row: ItemRow) -> Item:
     """An item from the columns of `_ITEM`."""
     collection_id, name, seq, uid, media_type, digest, size, created, modified, component, properties = row
@@ -304,7 +309,7 @@ class SqliteSnapshot:
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole at the moment, and why."""
         text = self._execute("SELECT value FROM meta WHERE key = ?", (HELD_KEY,)).get
-        return {} if text is None else _decode_held(cast(str, text))
+        return parse_held(cast("str | None", text))
 
     def content(self, digest: Digest) -> bytes | None:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
