@@ -10,17 +10,10 @@ from keepwell.ground.clock import Clock
 from keepwell.ground.entropy import Entropy
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId
-from keepwell.services.confirming import Confirming, Done, Role, VaultLink
-from keepwell.services.vault_settings import OnLoss, VaultSetting
+from keepwell.services.confirming import Confirming, Done, VaultLink
+from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.vaults import Vaults
 from keepwell.storage.contract import Carried, Store
-
-
-def role_of(setting: VaultSetting) -> Role:
-    """What a vault with this setting is for; an encrypted one confirms nothing before its recovery key was proven."""
-    if not (setting.confirm and setting.confirmed):
-        return Role.FOLLOWS
-    return Role.CONFIRMS if setting.on_loss is OnLoss.REFUSE else Role.CONFIRMS_WHILE_THERE
 
 
 class LinkMaker:
@@ -37,7 +30,7 @@ class LinkMaker:
     def link_to(self, setting: VaultSetting) -> VaultLink:
         """A link, which is down until it is opened."""
         opener = partial(self._vaults.open_to_write, setting.name, self._family)
-        return VaultLink(setting.name, opener, self._store, self._clock, self._entropy, role=role_of(setting))
+        return VaultLink(setting.name, opener, self._store, self._clock, self._entropy, role=setting.role)
 
     def opened(self) -> Confirming:
         """Links to all vaults, opened as far as that is possible; the keeper tries the others again."""

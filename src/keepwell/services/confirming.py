@@ -18,7 +18,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -27,6 +26,7 @@ from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import Damaged, Fenced, Forked, KeepwellError, StorageFault, Unavailable
 from keepwell.model.names import AccountId
 from keepwell.services.catch_up import CaughtUp, catch_up
+from keepwell.services.vault_settings import Role
 from keepwell.storage.contract import Carried, Head, Store
 from keepwell.vault.layout import tail_name
 from keepwell.vault.ship import Shipped, line_of, require_follows, ship
@@ -46,14 +46,6 @@ class Waiting:
     account: AccountId
     carried: list[Carried]
     done: Done
-
-
-class Role(StrEnum):
-    """What a vault is for: its sync is awaited before "yes", always, or only while it is there, or never."""
-
-    CONFIRMS = "confirms"
-    CONFIRMS_WHILE_THERE = "confirms while there"
-    FOLLOWS = "follows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +77,12 @@ class VaultLink:
         self._tail_lock = threading.Lock()
         self._known: dict[AccountId, Head] = {}
         self._behind: set[AccountId] = set()
+        self._under_way: set[AccountId] = set()
         self._behind_lock = threading.Lock()
         self._down: KeepwellError | None = Unavailable(f"vault {name} was not opened yet")
         self.windows: list[Window] = []
+        self.shipped_records = 0
+        """What this link has brought to the vault, for counting."""
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"keepwell-vault-{name}", daemon=True)
         self._thread.start()
@@ -119,22 +114,23 @@ class VaultLink:
             self._behind.add(account)
 
     def behind(self) -> int:
-        """Accounts that it is known to lack something of."""
+        """Accounts that it is known to lack something of, those that are being shipped included."""
         with self._behind_lock:
-            return len(self._behind)
+            return len(self._behind | self._under_way)
 
     def catch_up(self) -> Shipped:
         """Ship what the vault lacks, as far as it was noted. Raises Fenced, StorageFault."""
         with self._behind_lock:
-            accounts, self._behind = self._behind, set()
+            self._under_way, self._behind = self._behind, set()
+            left = self._under_way
         try:
-            shipped = ship(self.vault, self._store, sorted(accounts))
-        except KeepwellError:
+            shipped = ship(self.vault, self._store, sorted(left))
+            left = set(shipped.failures)
+        finally:
             with self._behind_lock:
-                self._behind |= accounts
-            raise
-        with self._behind_lock:
-            self._behind |= shipped.failures.keys()
+                self._behind |= left
+                self._under_way = set()
+        self.shipped_records += shipped.records
         return shipped
 
     def tail_size(self) -> int:
@@ -253,6 +249,7 @@ class VaultLink:
                 return
         accounts = sorted({one.account for one in batch})
         shipped = ship(self.vault, self._store, accounts)
+        self.shipped_records += shipped.records
         for account in accounts:
             if account in shipped.failures:
                 raise shipped.failures[account]
@@ -298,6 +295,7 @@ class VaultLink:
         tail.append(lines, {account: (head.sequence, head.hash) for account, head in heads.items()})
         self.vault.require_epoch()
         self._tail_heads.update(heads)
+        self.shipped_records += len(new)
 
 
 def _leaves_gap(head: Head, carried: list[Carried]) -> bool:

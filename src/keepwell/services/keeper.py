@@ -98,9 +98,15 @@ class Keeper:
             os.close(self._election)
             self._election = None
 
+    @property
+    def is_elected(self) -> bool:
+        """Whether this process does what only one of them may do."""
+        return self._election is not None
+
     def tick(self) -> None:
         """Do what is due now."""
         self._follow_settings()
+        self._stand_for_election()
         for link in self._confirming.links:
             try:
                 self._keep(link)
@@ -138,7 +144,7 @@ class Keeper:
         if link.tail_size() > TAIL_OCTETS_MAX or now - rolled >= TAIL_SECONDS_MAX:
             self._rolled[link.name] = now
             link.roll()
-        if self._is_elected():
+        if self.is_elected:
             self._do_duties(link, now)
 
     def _do_duties(self, link: VaultLink, now: float) -> None:
@@ -164,8 +170,7 @@ class Keeper:
                 except (KeepwellError, OSError) as error:
                     _log.warning("keeper.chore_failed", chore=chore.name, reason=str(error))
 
-    def _is_elected(self) -> bool:
+    def _stand_for_election(self) -> None:
         if self._election is None:
             make_folder(self._folder)
             self._election = try_lock(self._folder / "keeper.lock")
-        return self._election is not None

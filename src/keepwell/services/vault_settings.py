@@ -37,6 +37,14 @@ class OnLoss(StrEnum):
     DEGRADE = "degrade"
 
 
+class Role(StrEnum):
+    """What a vault is for: its sync is awaited before "yes", always, or only while it is there, or never."""
+
+    CONFIRMS = "confirms"
+    CONFIRMS_WHILE_THERE = "confirms while there"
+    FOLLOWS = "follows"
+
+
 class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
     """One vault: where it is, and what it is for. With `recipients` it is encrypted, and counts once `confirmed`."""
 
@@ -48,6 +56,13 @@ class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
     added_at: str = ""
     recipients: Recipients | None = None
     confirmed: bool = True
+
+    @property
+    def role(self) -> Role:
+        """What it is for; an encrypted one confirms nothing before its recovery key was proven."""
+        if not (self.confirm and self.confirmed):
+            return Role.FOLLOWS
+        return Role.CONFIRMS if self.on_loss is OnLoss.REFUSE else Role.CONFIRMS_WHILE_THERE
 
 
 class EpochHeld(msgspec.Struct, frozen=True):
