@@ -18,6 +18,7 @@ from keepwell.services.accounts import Accounts, ensure_system_account
 from keepwell.services.directory import Directory
 from keepwell.services.library import Library
 from keepwell.services.signin import SignIn
+from keepwell.services.status.values import PEOPLES_KINDS, Status, Writes
 from keepwell.storage.access_table import AccessTable
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.writers import Writers
@@ -39,6 +40,10 @@ class Parts:
     accounts: Accounts
     access_log: AccessLog
     sign_in: SignIn
+    copies: int = 1
+
+    def status(self) -> Status:
+        return Status(at="", writes=Writes.TAKEN, copies=dict.fromkeys(PEOPLES_KINDS, self.copies))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -98,12 +99,19 @@ def test_with_the_vault_gone_writes_wait_and_reads_go_on(place: tuple[Path, Path
     with running_server(data) as server:
         phone = Phone(server, password)
         assert phone.put("before") == 201
+        until("there are two copies", lambda: readiness(server)["copies"]["contacts"] == 2)
         vault.rename(vault.with_name("away"))
         assert phone.put("unknown") == 503
         assert phone.put("after") == 503
         assert (phone.get("before"), phone.get("after")) == (200, 404)
+        until("there is one copy", lambda: readiness(server)["copies"]["contacts"] == 1)
+        assert readiness(server)["writes"] == "refused"
+        shown = keepwell("status", "--data", str(data), "--json", code=1)
+        assert (json.loads(shown)["copies_least"], json.loads(shown)["writes"]) == (1, "refused")
+        assert 'keepwell_vault_up{vault="disk"} 0.0' in httpx2.get(f"{server.url}/metrics").text
         vault.with_name("away").rename(vault)
         until("writes are taken again", lambda: phone.put("again") in {201, 204})
+        until("there are two copies again", lambda: readiness(server)["copies"]["contacts"] == 2)
         assert phone.names() == {"before", "unknown", "again"}
     shutil.rmtree(data / "accounts")
     with running_server(data) as server:
@@ -159,6 +167,13 @@ def test_a_command_beside_no_server_is_confirmed_too(place: tuple[Path, Path, st
     shutil.rmtree(data / "accounts")
     with running_server(data) as server:
         assert len(Phone(server, password).names()) == 2
+
+
+def readiness(server: Server) -> dict[str, Any]:
+    answer = httpx2.get(f"{server.url}/readyz")
+    assert answer.status_code == 200
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def records_in(server: Server) -> int:

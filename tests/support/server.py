@@ -54,12 +54,12 @@ class Server:
         return password
 
 
-def keepwell(*arguments: str) -> str:
-    """Run one command of `keepwell` and return what it printed; raises ServerFailedError when it fails."""
+def keepwell(*arguments: str, code: int = 0) -> str:
+    """Run one command of `keepwell` and return what it printed; raises ServerFailedError when it ends otherwise."""
     if not KEEPWELL.exists():
         raise ServerFailedError(f"{KEEPWELL} is not there; install it with: make install")
     done = subprocess.run([str(KEEPWELL), *arguments], capture_output=True, text=True, timeout=60)
-    if done.returncode != 0:
+    if done.returncode != code:
         shown = " ".join(arguments)
         raise ServerFailedError(f"`keepwell {shown}` exited with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -6,13 +6,31 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
+from keepwell.model.names import Kind
+from keepwell.services.drills import DrillResult
+from keepwell.services.status.values import PEOPLES_KINDS, Status, VaultState, VaultStatus, Writes
+from keepwell.services.vault_settings import Role
+from keepwell.vault.independence import Grade, Independence
 from keepwell.web.app import web_app
 
+AT = "2026-11-23T08:00:00.000000Z"
+OTHER_DISK = Independence(Grade.OTHER_DISK, "on another disk, /secret: protects against the loss of a disk")
 VOID_ELEMENTS = {"meta", "link", "img", "br"}
 
 
-def client(base: str = "https://keep.example.org", *, ready: bool = True, copies: int = 1) -> TestClient:
-    app = web_app(version="1.2.3", copies=copies, ready=lambda: ready)
+def status_with(count: int = 1, **fields: object) -> Status:
+    given = {"at": AT, "writes": Writes.TAKEN, "copies": dict.fromkeys(PEOPLES_KINDS, count)}
+    return Status(**given | fields)  # type: ignore[arg-type]
+
+
+def near(**fields: object) -> VaultStatus:
+    given = {"name": "near", "url": "/secret/near", "role": Role.CONFIRMS, "encrypted": False}
+    given |= {"state": VaultState.OPEN, "independence": OTHER_DISK}
+    return VaultStatus(**given | fields)  # type: ignore[arg-type]
+
+
+def client(base: str = "https://keep.example.org", *, ready: bool = True, status: Status | None = None) -> TestClient:
+    app = web_app(version="1.2.3", status=lambda: status or status_with(), ready=lambda: ready)
     return TestClient(app, base_url=base, raise_server_exceptions=False)
 
 
@@ -103,10 +121,35 @@ def test_unencrypted_address_is_said_to_be_unencrypted_and_encrypted_is_not() ->
     assert "not encrypted" not in client("https://nas.local").get("/").text
 
 
-def test_home_page_says_one_copy_when_there_is_one() -> None:
-    """Without a vault the page says "one copy"; with one it says how many."""
+def test_home_page_says_how_many_copies_there_are() -> None:
+    """Without a vault it says "one copy" plainly; else how many, what they survive, and what was proven."""
     assert "One copy" in client().get("/").text
-    assert "2 copies" in client(copies=2).get("/").text
+    assert 'class="badge good"' not in client().get("/").text
+    drill = DrillResult(at=AT, vault="near", passed=True, seconds_to_contacts=1.0, seconds_to_everything=2.0)
+    page = client(status=status_with(2, vaults=(near(drill=drill),), drill=drill)).get("/").text
+    assert '<span class="badge good">Two copies</span>' in page
+    assert "on another disk of this machine" in page
+    assert "synced in two copies" in page
+    assert "A restore was last proven just now: contacts were back after 1.0 s" in page
+    assert "/secret" not in page
+
+
+def test_home_page_says_when_changes_are_refused_or_something_is_held() -> None:
+    """Without the reasons, which may name places."""
+    status = status_with(writes=Writes.REFUSED, refusal="/secret is gone", held={Kind.TASKS: 1}, held_accounts=1)
+    page = client(status=status).get("/").text
+    assert "Changes are refused for now" in page
+    assert "Of one account something is not whole" in page
+    assert "/secret" not in page
+
+
+def test_home_page_counts_kinds_apart_where_they_differ() -> None:
+    """The headline is about the kind that has fewest."""
+    status = status_with(copies={Kind.CONTACTS: 2, Kind.PHOTOS: 1})
+    page = client(status=status).get("/").text
+    assert '<span class="badge">One copy</span>' in page
+    assert "<dt>contacts</dt><dd>two copies</dd>" in page
+    assert "<dt>photos</dt><dd>one copy</dd>" in page
 
 
 def test_pages_need_no_script_and_nothing_from_elsewhere() -> None:
@@ -144,11 +187,25 @@ def test_style_sheet_has_both_palettes_and_names_no_other_host() -> None:
 
 
 def test_health_and_readiness_answers() -> None:
-    """A server that can be used says so, with the number of copies."""
+    """A server that can be used says so, with the copies of each kind and the state of each vault."""
     health = client().get("/healthz")
     assert (health.status_code, health.text) == (200, "ok")
-    readiness = client().get("/readyz")
-    assert (readiness.status_code, readiness.json()) == (200, {"ready": True, "copies": 1})
+    readiness = client(status=status_with(2, vaults=(near(),))).get("/readyz")
+    assert (readiness.status_code, readiness.json()) == (
+        200,
+        {
+            "ready": True,
+            "writes": "taken",
+            "copies": dict.fromkeys(PEOPLES_KINDS, 2),
+            "vaults": [{"name": "near", "state": "open", "counts": True}],
+        },
+    )
+
+
+def test_a_server_that_refuses_writes_is_ready_for_reading_and_says_so() -> None:
+    """Who balances load by it must not take reading away too."""
+    readiness = client(status=status_with(writes=Writes.REFUSED)).get("/readyz")
+    assert (readiness.status_code, readiness.json()["writes"]) == (200, "refused")
 
 
 def test_server_that_cannot_be_used_yet_says_when_to_ask_again() -> None:
@@ -193,7 +250,7 @@ def test_failure_is_500_without_a_word_about_its_cause() -> None:
     def broken() -> bool:
         raise RuntimeError("a secret of the inside")
 
-    web = TestClient(web_app(ready=broken), raise_server_exceptions=False)
+    web = TestClient(web_app(status=status_with, ready=broken), raise_server_exceptions=False)
     response = web.get("/healthz")
     assert response.status_code == 500
     assert "Something went wrong" in response.text

@@ -19,12 +19,15 @@ from keepwell.web.app import web_app
 from keepwell.web.me import DAYS_SHOWN
 from tests.api.desk import Desk, parts
 from tests.services.samples import card
-from tests.web.test_home import Elements
+from tests.web.test_home import Elements, status_with
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Desk]:
-    with parts(tmp_path) as services, TestClient(web_app(people=services), base_url="https://keep.test") as client:
+    with (
+        parts(tmp_path) as services,
+        TestClient(web_app(status=services.status, people=services), base_url="https://keep.test") as client,
+    ):
         desk = Desk(services, client)
         desk.add("anna")
         desk.add("bert")
@@ -174,7 +177,7 @@ def test_what_is_not_whole_is_not_shown_in_part(here: Desk, monkeypatch: pytest.
 
 def test_without_people_there_is_no_such_page() -> None:
     """The pages can be served without accounts; then this one is not there."""
-    assert TestClient(web_app()).get("/me").status_code == 404
+    assert TestClient(web_app(status=status_with)).get("/me").status_code == 404
 
 
 def test_what_is_held_is_told_instead_of_shown(here: Desk) -> None:

@@ -19,13 +19,12 @@ from keepwell.services.access_log import AccessLog
 from keepwell.services.accounts import hash_secret
 from keepwell.services.actor import Actor
 from keepwell.services.state import account_state
+from keepwell.services.status.values import PEOPLES_KINDS
 from keepwell.services.whole import whole_collections
 from keepwell.storage.access_table import AccessEntry
 from keepwell.storage.contract import Collection
 
 AREA: Final = "Account"
-COPIES: Final = 1
-"""Copies of everything there is: the store. Vaults add theirs here."""
 ENTRIES_USUAL: Final = 100
 
 
@@ -36,7 +35,7 @@ class KindDocument(msgspec.Struct, frozen=True):
     collections: int
     count: Annotated[int, Meta(description="Items.")]
     octets: Annotated[int, Meta(description="Bytes of the items.")]
-    copies: Annotated[int, Meta(description="Independent copies that are synced before a write is answered.")]
+    copies: Annotated[int, Meta(description="Copies that have all of it now; the one that is served is the first.")]
 
 
 class HeldDocument(msgspec.Struct, frozen=True):
@@ -128,23 +127,24 @@ async def _account(call: Call[Nothing, Nothing, Nothing]) -> Response:
 
 
 def _summary(services: Services, actor: Actor) -> AccountSummary:
+    copies = services.status().copies
     with services.library.reading(actor.account) as snapshot:
         collections = whole_collections(snapshot)
-        held = snapshot.held()
+        held, kinds = snapshot.held(), {one.kind for one in collections}
         return AccountSummary(
             login=actor.login,
             display_name=services.directory.display_name(actor.account),
             account=actor.account,
             lineage=snapshot.lineage(),
             state=str(account_state(snapshot)),
-            kinds=[_kind(kind, collections) for kind in Kind if any(one.kind is kind for one in collections)],
+            kinds=[_kind(kind, collections, copies[kind]) for kind in PEOPLES_KINDS if kind in kinds],
             held=[HeldDocument(kind, held[kind]) for kind in Kind if kind in held and kind is not Kind.SYSTEM],
         )
 
 
-def _kind(kind: Kind, collections: list[Collection]) -> KindDocument:
+def _kind(kind: Kind, collections: list[Collection], copies: int) -> KindDocument:
     mine = [one for one in collections if one.kind is kind]
-    return KindDocument(kind, len(mine), sum(one.count for one in mine), sum(one.octets for one in mine), COPIES)
+    return KindDocument(kind, len(mine), sum(one.count for one in mine), sum(one.octets for one in mine), copies)
 
 
 async def _access(call: Call[Nothing, AccessQuery, Nothing]) -> Response:

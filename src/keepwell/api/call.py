@@ -7,7 +7,7 @@ site cannot send without being asked first (so no stranger's form acts with a br
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -23,6 +23,7 @@ from keepwell.services.actor import Actor
 from keepwell.services.directory import Directory
 from keepwell.services.library import Library
 from keepwell.services.signin import SignIn
+from keepwell.services.status.values import Status
 from keepwell.storage.contract import Store
 from keepwell.storage.writers import Writers
 
@@ -75,6 +76,11 @@ class Services(Protocol):
     @property
     def sign_in(self) -> SignIn:
         """Turns a credential into an actor."""
+        ...
+
+    @property
+    def status(self) -> Callable[[], Status]:
+        """Tells how many copies there are."""
         ...
 
 

@@ -6,21 +6,29 @@ request log, and open and close the data folder with the server's life span.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import cast
 
+from starlette.applications import Starlette
+
 from keepwell.api.app import PREFIX as API_PREFIX
 from keepwell.api.app import api_app
-from keepwell.app.config import WORKER_VARIABLE, Network, ServeOptions, parse_networks, parse_options
+from keepwell.app.config import (
+    WORKER_VARIABLE,
+    ServeOptions,
+    metrics_networks_of,
+    parse_options,
+    trusted_proxies_of,
+)
 from keepwell.app.log import configure_log
 from keepwell.app.request_log import RequestLine, RequestLog
-from keepwell.app.wiring import open_keepwell
+from keepwell.app.wiring import Keepwell, open_keepwell
 from keepwell.dav.app import DavApp
 from keepwell.ground.clock import SystemClock
 from keepwell.ground.process import end_with_parent
+from keepwell.model.networks import Network, is_within
 from keepwell.storage.family import join
 from keepwell.web.app import web_app
 
@@ -45,7 +53,7 @@ class Application:
     def __init__(self, options: ServeOptions) -> None:
         """For these options; the data folder is opened at startup."""
         self._options = options
-        self._proxies = parse_networks(options.trusted_proxies)
+        self._proxies = trusted_proxies_of(options)
         self._resources = ExitStack()
         self._clock = SystemClock()
         self._log: RequestLog | None = None
@@ -73,7 +81,10 @@ class Application:
             self._resources.callback(self._log.close)
         self._dav = DavApp(keepwell.library, keepwell.directory, keepwell.sign_in)
         self._api = _telling_status(cast(Asgi, api_app(keepwell)))
-        self._web = _telling_status(cast(Asgi, web_app(people=keepwell)))
+        self._web = _telling_status(cast(Asgi, self._pages(keepwell)))
+
+    def _pages(self, keepwell: Keepwell) -> Starlette:
+        return web_app(status=keepwell.status, people=keepwell, metrics_from=metrics_networks_of(self._options))
 
     def close(self) -> None:
         """Finish what was begun and let go of the data folder."""
@@ -168,7 +179,7 @@ async def _not_ready(_scope: Scope, _receive: Receive, send: Send) -> int:
 def _believe_proxy(scope: Scope, proxies: tuple[Network, ...]) -> None:
     """Take client and scheme from X-Forwarded-*, when the peer is a trusted proxy."""
     client = cast("tuple[str, int] | None", scope.get("client"))
-    if not client or not _within(client[0], proxies):
+    if not client or not is_within(client[0], proxies):
         return
     chain: list[str] = []
     for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
@@ -181,17 +192,7 @@ def _believe_proxy(scope: Scope, proxies: tuple[Network, ...]) -> None:
 
 def _nearest_stranger(addresses: list[str], proxies: tuple[Network, ...]) -> str:
     """The last address of the chain that is no trusted proxy: what stands before it, anyone can write."""
-    return next((one for one in reversed(addresses) if not _within(one, proxies)), addresses[0])
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    # A socket that listens on all of IPv6 tells IPv4 peers as ::ffff:192.0.2.1.
-    plain = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(plain in network for network in networks)
+    return next((one for one in reversed(addresses) if not is_within(one, proxies)), addresses[0])
 
 
 def make_application() -> Application:

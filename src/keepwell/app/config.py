@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from keepwell.model.errors import CannotStart
+from keepwell.model.networks import Network, parse_networks
 
 DATA_VARIABLE: Final = "KEEPWELL_DATA"
 """The environment variable that names the data folder when no option does."""
@@ -20,8 +20,15 @@ DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
 
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1")
+
+
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to serve. `trusted_proxies` are addresses or networks whose X-Forwarded-* headers are believed."""
+    """How to serve.
+
+    `trusted_proxies` are addresses or networks whose X-Forwarded-* headers are believed, `metrics_from` those whose
+    clients may read `/metrics`.
+    """
 
     data: Path
     host: str = DEFAULT_HOST
@@ -30,6 +37,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
+    metrics_from: tuple[str, ...] = LOOPBACK
     log_requests: bool = True
     family: str = ""
 
@@ -45,21 +53,19 @@ def check_options(options: ServeOptions) -> ServeOptions:
         raise CannotStart(f"{options.workers} workers cannot be", hint="Use 1 to 64.")
     if not 1 <= options.port <= 65535:
         raise CannotStart(f"{options.port} is not a port", hint="Use 1 to 65535.")
-    parse_networks(options.trusted_proxies)
+    trusted_proxies_of(options)
+    metrics_networks_of(options)
     return options
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+def trusted_proxies_of(options: ServeOptions) -> tuple[Network, ...]:
+    """Whose X-Forwarded-* headers are believed. Raises CannotStart."""
+    return parse_networks(options.trusted_proxies, "a trusted proxy")
 
 
-def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """The networks of addresses or prefixes (`10.0.0.0/8`). Raises CannotStart."""
-    try:
-        return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
-    except ValueError as error:
-        raise CannotStart(
-            f"a trusted proxy cannot be understood: {error}", hint="Give addresses or networks such as 10.0.0.0/8."
-        ) from error
+def metrics_networks_of(options: ServeOptions) -> tuple[Network, ...]:
+    """Whose clients may read the metrics. Raises CannotStart."""
+    return parse_networks(options.metrics_from, "a network that metrics are for")
 
 
 def render_options(options: ServeOptions) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,9 @@ from keepwell.services.keeper import Keeper
 from keepwell.services.library import Library
 from keepwell.services.mending import Mending
 from keepwell.services.signin import SignIn
+from keepwell.services.status.reading import StatusReader
+from keepwell.services.status.reporter import Reporter
+from keepwell.services.status.values import Status
 from keepwell.services.vaults import Vaults
 from keepwell.services.verifying import Verifying
 from keepwell.storage.access_table import AccessTable
@@ -47,6 +50,8 @@ class Keepwell:
     access_log: AccessLog
     sign_in: SignIn
     library: Library
+    status: Callable[[], Status]
+    """The copies, as a server process knows them."""
 
 
 @contextmanager
@@ -71,6 +76,7 @@ def open_keepwell(
     scrubbing = Scrubbing(data, store, confirming, mending, clock)
     duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
     keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, [scrubbing.chore()])
+    reporter = Reporter(data, confirming, store, clock, family or "", is_elected=lambda: keeper.is_elected)
     try:
         ensure_system_account(store)
         store.account(SYSTEM_ACCOUNT).version()  # opens its file: one of another format is refused here, not later
@@ -79,6 +85,7 @@ def open_keepwell(
         accounts = Accounts(store, writers, directory, clock, entropy)
         if family is not None:
             keeper.start()
+            reporter.start()
         try:
             yield Keepwell(
                 data=data,
@@ -93,12 +100,14 @@ def open_keepwell(
                 access_log=access_log,
                 sign_in=SignIn(directory, access_log, clock),
                 library=Library(store, writers, accounts, for_operator=family is None),
+                status=StatusReader(data, vaults, clock, reporter.latest).read,
             )
         finally:
             keeper.close()
             writers.close()
             access_log.close()
     finally:
+        reporter.close()
         keeper.close()
         scrubbing.close()
         writers.close()

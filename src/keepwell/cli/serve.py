@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, ServeOptions
+from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, LOOPBACK, ServeOptions
 from keepwell.app.server import serve as serve_folder
 from keepwell.cli.common import DEFAULTS, Common
 from keepwell.cli.output import print_json, print_line, print_notice, shown
@@ -28,6 +28,13 @@ def serve(
             help="An address or network whose X-Forwarded-For and -Proto headers are believed; may be repeated.",
         ),
     ] = None,
+    metrics_from: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(),
+            help="An address or network whose clients may read /metrics, else this machine; may be repeated.",
+        ),
+    ] = None,
     log_requests: Annotated[bool, Parameter(help="Write a line for each request to standard error.")] = True,
     common: Common = DEFAULTS,
 ) -> None:
@@ -40,6 +47,7 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
         trusted_proxies=tuple(trusted_proxy or ()),
+        metrics_from=tuple(metrics_from or LOOPBACK),
         log_requests=log_requests,
     )
     serve_folder(options, on_claimed=lambda: _announce(_url(options), common), tell=print_notice)

@@ -113,7 +113,7 @@ class Keeper:
             except KeepwellError as error:
                 link.go_down(error)
                 _log.warning("vault.fell", vault=link.name, reason=error.message)
-        if self._confirming.links and self._is_elected():
+        if self._confirming.links and self.is_elected:
             self._do_chores()
 
     def _run(self) -> None:

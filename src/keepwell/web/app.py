@@ -1,4 +1,4 @@
-"""The pages' application: home page, the page of who is signed in, style sheet, health, and words for what goes wrong.
+"""The pages' application: home page, the page of who is signed in, style sheet, health, metrics, words for what fails.
 
 Promises: no page needs JavaScript or anything from another host, and the Content-Security-Policy says so; only `/me`
 shows people's data, to the person who signed in, and no page changes anything; every URL shown is one of this very
@@ -9,7 +9,7 @@ comes here).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,9 +26,13 @@ from starlette.staticfiles import StaticFiles
 
 from keepwell import __version__
 from keepwell.model.errors import Damaged, NotSignedIn, NotThere, Unavailable
+from keepwell.model.networks import Network
+from keepwell.services.status.values import Status
+from keepwell.services.status.words import CopiesView, view_of
 from keepwell.web.address import Address, address_of
 from keepwell.web.headers import SafeHeaders
-from keepwell.web.me import Me, People, view_of, visitor
+from keepwell.web.me import Me, People, page_of, visitor
+from keepwell.web.metrics import metrics
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
@@ -51,15 +55,16 @@ RETRY_SECONDS: Final = "5"
 def web_app(
     *,
     version: str = __version__,
-    copies: int = 1,
+    status: Callable[[], Status],
     ready: Callable[[], bool] = lambda: True,
     people: People | None = None,
+    metrics_from: Sequence[Network] = (),
 ) -> Starlette:
-    """The application; `copies` is how many copies of people's data there are, `ready` whether it can be used now.
+    """The application; `status` tells of the copies of people's data, `ready` whether it can be used now.
 
-    Without `people` there is no `/me`.
+    Without `people` there is no `/me`. `/metrics` is for clients of the networks `metrics_from` only.
     """
-    pages = _Pages(version, copies, ready)
+    pages = _Pages(version, status, ready)
     mine = [] if people is None else [Route("/me", partial(pages.me, people))]
     return Starlette(
         routes=[
@@ -67,6 +72,7 @@ def web_app(
             *mine,
             Route("/healthz", pages.health),
             Route("/readyz", pages.readiness),
+            Route("/metrics", partial(metrics, status, metrics_from)),
             Route("/robots.txt", _robots),
             Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=_STATIC)),
@@ -79,8 +85,8 @@ def web_app(
 class _Pages:
     """The pages, rendered from templates that are compiled once."""
 
-    def __init__(self, version: str, copies: int, ready: Callable[[], bool]) -> None:
-        self._copies = copies
+    def __init__(self, version: str, status: Callable[[], Status], ready: Callable[[], bool]) -> None:
+        self._status = status
         self._ready = ready
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
@@ -89,20 +95,21 @@ class _Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(version=version, copies=copies)
+        self._templates.globals.update(version=version)
 
     def home(self, request: Request) -> Response:
-        return HTMLResponse(self._render("home.html", address=address_of(request)))
+        return HTMLResponse(self._render("home.html", address=address_of(request), copies=view_of(self._status())))
 
     async def me(self, people: People, request: Request) -> Response:
         try:
-            view = await run_in_threadpool(view_of, people, visitor(people, request))
+            view = await run_in_threadpool(page_of, people, visitor(people, request))
         except NotSignedIn as error:
             await asyncio.sleep(error.delay_seconds)
             return self._private(self._trouble(request, 401), 401, {"www-authenticate": _CHALLENGE})
         except (Unavailable, Damaged, NotThere):
             return self._private(self._trouble(request, 503), 503, {"retry-after": RETRY_SECONDS})
-        return self._private(self._render("me.html", address=address_of(request), me=view), 200, {})
+        copies = view_of(await run_in_threadpool(self._status))
+        return self._private(self._render("me.html", address=address_of(request), me=view, copies=copies), 200, {})
 
     def _private(self, page: str, status: int, headers: dict[str, str]) -> Response:
         return HTMLResponse(page, status, {"cache-control": "no-store", **headers})
@@ -111,8 +118,11 @@ class _Pages:
         return PlainTextResponse("ok") if self._ready() else _not_yet(PlainTextResponse("not yet", 503))
 
     def readiness(self, _request: Request) -> Response:
-        ready = self._ready()
-        answer = JSONResponse({"ready": ready, "copies": self._copies}, 200 if ready else 503)
+        """Ready as long as reading goes on; whether writes are taken is said besides."""
+        ready, status = self._ready(), self._status()
+        vaults = [{"name": one.name, "state": one.state, "counts": one.counts} for one in status.vaults]
+        content = {"ready": ready, "writes": status.writes, "copies": status.copies, "vaults": vaults}
+        answer = JSONResponse(content, 200 if ready else 503)
         return answer if ready else _not_yet(answer)
 
     def refused(self, request: Request, error: Exception) -> Response:
@@ -127,7 +137,7 @@ class _Pages:
         title, words = _WORDS_OF.get(status, _WORDS_OTHERWISE)
         return self._render("trouble.html", address=address_of(request), status=status, title=title, words=words)
 
-    def _render(self, template: str, *, address: Address, **values: str | int | Me) -> str:
+    def _render(self, template: str, *, address: Address, **values: str | int | Me | CopiesView) -> str:
         return self._templates.get_template(template).render(address=address, **values)
 
 

@@ -124,7 +124,7 @@ def visitor(people: People, request: Request) -> Actor:
     return people.sign_in.sign_in(credential, address, request.headers.get("user-agent", ""))
 
 
-def view_of(people: People, actor: Actor) -> Me:
+def page_of(people: People, actor: Actor) -> Me:
     """What the page shows to `actor`. Reads storage: for a worker thread."""
     entries = people.access_log.entries(actor.account, ENTRIES_MAX)
     return Me(
