@@ -320,7 +320,10 @@ class Store(Protocol):
         ...
 
     def read_held(self, account: AccountId) -> Mapping[Kind, str]:
-        """What `Snapshot.held` says of an account, as quickly as `read_heads`. Raises NotThere, StorageFault."""
+        """What `Snapshot.held` says of an account, as quickly as `read_heads`.
+
+        Raises NotThere, StorageFault, Unavailable (it is being put in its place), CannotStart.
+        """
         ...
 
     def close(self) -> None:

@@ -14,10 +14,10 @@ Refused at start: SQLite 3.7.0 to 3.51.2, whose WAL-reset bug can corrupt a data
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import apsw
 import apsw.sqlite_extra
@@ -27,6 +27,8 @@ from keepwell.model.names import AccountId, Lineage
 from keepwell.model.record import GENESIS
 from keepwell.storage.contract import Head
 from keepwell.storage.sqlite_places import holding, identity_of, staying
+
+Outcome = TypeVar("Outcome")
 
 FORMAT_VERSION = 1
 PAGE_OCTETS = 4096
@@ -113,18 +115,33 @@ def connect(path: Path) -> apsw.Connection:
 
 def read_head(path: Path) -> Head:
     """The last record of an account's file, and nothing else. Raises apsw errors, CannotStart, FileNotFoundError."""
-    with staying(path, identity_of(path)):
-        return _read_head_at_rest(path) or read_head_of_nobody(path)
+    return _read(path, _head_in)
+
+
+def read_meta(path: Path, key: str) -> str | None:
+    """One value of an account's file, and nothing else. Raises as `read_head`."""
+    return _read(path, lambda one: cast("str | None", one.execute("SELECT value FROM meta WHERE key = ?", (key,)).get))
 
 
 def read_head_of_nobody(path: Path) -> Head:
-    """The same of a file that only the caller may open at the moment. Raises apsw errors, CannotStart."""
+    """The last record of a file that only the caller may open at the moment. Raises apsw errors, CannotStart."""
+    return _read_of_nobody(path, _head_in)
+
+
+def _read(path: Path, what: Callable[[apsw.Connection], Outcome]) -> Outcome:
+    with staying(path, identity_of(path)):
+        found = _read_at_rest(path, what)
+        return _read_of_nobody(path, what) if found is None else found[0]
+
+
+def _read_of_nobody(path: Path, what: Callable[[apsw.Connection], Outcome]) -> Outcome:
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
-        return _head_in(connection, path)
+        _check_format(connection, path)
+        return what(connection)
 
 
-def _read_head_at_rest(path: Path) -> Head | None:
-    """The same of a file without a log, which SQLite may then read as one that nobody writes to.
+def _read_at_rest(path: Path, what: Callable[[apsw.Connection], Outcome]) -> tuple[Outcome] | None:
+    """What is read of a file without a log, which SQLite may then read as one that nobody writes to.
 
     Otherwise opening it makes and removes two files beside it, which takes three times as long, and a start looks
     at every account. None when there is a log, before or after, or anything is odd: the careful way tells what.
@@ -135,25 +152,16 @@ def _read_head_at_rest(path: Path) -> Head | None:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     try:
         with closing(apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs="cksmvfs")) as one:
-            head = _head_in(one, path)
+            _check_format(one, path)
+            found = what(one)
     except apsw.Error:
         return None
-    return None if log.exists() else head
+    return None if log.exists() else (found,)
 
 
-def _head_in(connection: apsw.Connection, path: Path) -> Head:
-    _check_format(connection, path)
+def _head_in(connection: apsw.Connection) -> Head:
     row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     return Head(0, GENESIS) if row is None else Head(cast(int, row[0]), cast(bytes, row[1]).hex())
-
-
-def read_meta(path: Path, key: str) -> str | None:
-    """One value of an account's file, and nothing else of it. Raises apsw errors, FileNotFoundError."""
-    with (
-        staying(path, identity_of(path)),
-        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
-    ):
-        return cast("str | None", connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).get)
 
 
 def disconnect(connections: Iterable[apsw.Connection], path: Path) -> None:

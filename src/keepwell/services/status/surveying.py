@@ -13,12 +13,13 @@ from contextlib import closing
 from pathlib import Path
 
 from keepwell.ground.clock import Clock, render_moment
-from keepwell.model.errors import KeepwellError, NotThere
+from keepwell.model.errors import CannotStart, KeepwellError, NotThere, StorageFault, Unavailable
 from keepwell.model.names import AccountId, Kind
 from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
 from keepwell.services.status.values import PEOPLES_KINDS
 from keepwell.services.vaults import Vaults
 from keepwell.storage.contract import Head, Store
+from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.devices import folder_identity
 from keepwell.vault.independence import Independence, judge
 from keepwell.vault.vault import Vault
@@ -41,10 +42,15 @@ def _surveyed(data: Path, vaults: Vaults, name: str, store: Mapping[AccountId, H
     try:
         with closing(vaults.open(name)) as vault:
             heads = vault.heads()
-            unlike = sum(heads.get(account) != store.get(account) for account in heads.keys() | store.keys())
-            return LinkReport(vault=name, behind_accounts=unlike, independence=independence_of(data, vault))
+            behind = sum(_is_behind(heads.get(account, NOTHING), here) for account, here in store.items())
+            return LinkReport(vault=name, behind_accounts=behind, independence=independence_of(data, vault))
     except KeepwellError as error:
         return LinkReport(vault=name, fault=error.message)
+
+
+def _is_behind(there: Head, here: Head | Exception) -> bool:
+    """A vault that has more than the store lacks nothing of it; what cannot be read here is told as held."""
+    return isinstance(here, Head) and there != here and there.sequence <= here.sequence
 
 
 def independence_of(data: Path, vault: Vault) -> Independence | None:
@@ -95,5 +101,7 @@ class HeldWatch:
             return frozenset(self._store.read_held(account))
         except NotThere:
             return frozenset()
-        except KeepwellError:
+        except (StorageFault, CannotStart):
             return frozenset(PEOPLES_KINDS)
+        except Unavailable:  # it is being put in its place at this moment
+            return self._held.get(account, frozenset())
