@@ -13,7 +13,7 @@ from keepwell.services.status.reports import HeldReport, LinkReport, ProcessRepo
 from keepwell.services.status.values import PEOPLES_KINDS, Outage, Status, VaultState, Writes
 from keepwell.services.status.words import age_words, duration_words, view_of
 from keepwell.services.vault_settings import OnLoss, VaultSetting
-from keepwell.services.verified import Repairs, Verification, Verified
+from keepwell.services.verified import Pass, Repairs, Verification, Verified
 from keepwell.vault.independence import Grade as Independent
 from keepwell.vault.independence import Independence
 from keepwell.vault.verify import Grade
@@ -43,6 +43,10 @@ def verified(damaged: int = 0, seconds_ago: float = 0.0) -> Verified:
     clock.advance(-seconds_ago)
     one = Verification(at=render_moment(clock.now()), objects=3, octets=300, seconds=0.1, damaged=damaged)
     return Verified(grades={Grade.CONTENT: one}, repairs=Repairs(objects=2))
+
+
+def under_way(damaged: int) -> Verified:
+    return verified().with_pass(Grade.RECORDS, Pass(began_at=render_moment(NOW), damaged=damaged))
 
 
 def drill(vault: str = "near", *, passed: bool = True) -> DrillResult:
@@ -87,8 +91,9 @@ def test_a_vault_that_is_open_and_lacks_nothing_is_a_copy() -> None:
         ([link(behind_accounts=1), link(behind_accounts=2)], {}, Verified(), "it lacks something of 3 accounts"),
         ([link()], {"confirmed": False}, Verified(), "its recovery key was not typed back yet"),
         ([link()], {}, verified(damaged=2), "2 things in it are damaged or missing"),
+        ([link()], {}, under_way(damaged=3), "3 things in it are damaged or missing"),
     ],
-    ids=["down", "down in one process", "unknown", "behind", "behind in two", "key not proven", "damaged"],
+    ids=["down", "down in one", "unknown", "behind", "behind in two", "key not proven", "damaged", "damaged so far"],
 )
 def test_a_vault_that_may_lack_something_does_not_count(
     links: list[LinkReport], fields: dict[str, object], known: Verified, why: str
@@ -155,8 +160,17 @@ def test_verifications_have_their_age_and_repairs_their_count() -> None:
     status = judged(report(link()), verified={"near": verified(seconds_ago=90)})
     [vault] = status.vaults
     assert vault.verified[Grade.CONTENT].age_seconds == 90
+    assert status.store is None
     assert Grade.RECORDS not in vault.verified
     assert vault.repairs.objects == 2
+
+
+def test_the_check_of_the_store_itself_is_told() -> None:
+    """Its age, and how many accounts are damaged."""
+    found = verified(damaged=1, seconds_ago=60).grades[Grade.CONTENT]
+    status = judged(store=Verified(grades={Grade.RECORDS: found}))
+    assert status.store is not None
+    assert (status.store.age_seconds, status.store.damaged) == (60, 1)
 
 
 def test_a_drill_is_told_with_its_age_and_its_times_and_a_failed_one_as_failed() -> None:

@@ -31,7 +31,7 @@ from keepwell.services.confirming import Confirming
 from keepwell.services.keeper import Chore
 from keepwell.services.mending import Mending
 from keepwell.services.repair import Outcome
-from keepwell.services.verified import Pass, VerifiedFile, due, ended, gone_on
+from keepwell.services.verified import STORE_FOLDER, Pass, VerifiedFile, due, ended, gone_on
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.findings import Found, VaultFinding
 from keepwell.vault.verify import Grade
@@ -44,7 +44,6 @@ PASS_SECONDS: Final = 7 * 24 * 3600.0
 """How long after the end of a pass the next one begins."""
 
 _PRIORITY: Final = 15
-FOLDER: Final = "scrub"
 
 _log = structlog.get_logger()
 
@@ -83,7 +82,7 @@ class Scrubbing:
         self._confirming = confirming
         self._mending = mending
         self._clock = clock
-        self._file = VerifiedFile(data / FOLDER)
+        self._file = VerifiedFile(data / STORE_FOLDER)
         self._stale: list[AccountId] = []
         self._checking: _Checking | None = None
         self._ended = clock.monotonic()

@@ -29,7 +29,8 @@ def status(*, common: Common = DEFAULTS) -> int:
         print_json(document_of(found))
     else:
         _print(found)
-    wrong = found.held_accounts or found.problems or any(not one.counts for one in found.vaults)
+    damaged = found.store is not None and found.store.damaged
+    wrong = damaged or found.held_accounts or found.problems or any(not one.counts for one in found.vaults)
     return ExitCode.PARTLY if wrong else ExitCode.OK
 
 
@@ -53,6 +54,9 @@ def _print(found: Status) -> None:
     for words in (found.refusal and f"Writes are refused: {found.refusal}", view.held, view.drill):
         if words:
             print_line(words)
+    if found.store is not None:
+        damaged = f": {found.store.damaged} are damaged" if found.store.damaged else ""
+        print_line(f"Every account of the store was last checked {age_words(found.store.age_seconds)}{damaged}.")
     if found.writes is Writes.UNSERVED:
         print_line("No server runs on this data: the vaults were opened and compared with the store just now.")
     for problem in found.problems:

@@ -21,6 +21,9 @@ from keepwell.vault.findings import Found, VaultFinding
 from keepwell.vault.verify import Grade
 
 FILE: Final = "verified.json"
+STORE_FOLDER: Final = "scrub"
+"""Where in the data folder it is kept of the store itself, whose accounts are proven in the grade `records`."""
+
 _LOCK: Final = "verified.lock"
 
 FINDINGS_MAX: Final = 200

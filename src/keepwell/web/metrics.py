@@ -56,6 +56,10 @@ def _metrics_of_all(status: Status) -> Iterator[Metric]:
     yield _gauge("keepwell_survives_host", "1 when a copy is known to be on another host.", status.survives_host)
     yield _gauge("keepwell_held_accounts", "Accounts of which something is not served.", status.held_accounts)
 
+    if status.store is not None:
+        yield _gauge("keepwell_store_last_checked_seconds", "How long ago all of it was.", status.store.age_seconds)
+        yield _gauge("keepwell_store_damaged", "Accounts that were found damaged.", status.store.damaged)
+
 
 def _metrics_of_vaults(vaults: Sequence[VaultStatus]) -> Iterator[Metric]:
     yield _of_vaults("vault_up", "1 while it takes part.", vaults, lambda one: one.state is VaultState.OPEN)

@@ -1,7 +1,8 @@
 """From what is known to the status; pure.
 
-A vault counts as a copy when every process that serves has it open, none knows of anything that it lacks, its last
-verifications found no damage, and, when it is encrypted, someone has shown that its recovery key opens it.
+A vault counts as a copy when every process that serves has it open, none knows of anything that it lacks, no
+verification found damage that was not mended, and, when it is encrypted, someone has shown that its recovery key opens
+it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from keepwell.services.status.reports import HeldReport, LinkReport, ProcessRepo
 from keepwell.services.status.values import PEOPLES_KINDS, Outage, Proven, Status, VaultState, VaultStatus, Writes
 from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.verified import Verified
+from keepwell.vault.verify import Grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Facts:
     settings: Sequence[VaultSetting] = ()
     reports: Sequence[ProcessReport] = ()
     verified: Mapping[str, Verified] = field(default_factory=dict)
+    store: Verified = field(default_factory=Verified)
     drills: Sequence[DrillResult] = ()
     problems: tuple[str, ...] = ()
 
@@ -45,6 +48,7 @@ def judge_status(facts: Facts) -> Status:
         vaults=vaults,
         held=held.kinds,
         held_accounts=held.accounts,
+        store=_proven(facts.store, facts.now).get(Grade.RECORDS),
         drill=facts.drills[-1] if facts.drills else None,
         problems=facts.problems,
     )
@@ -53,14 +57,11 @@ def judge_status(facts: Facts) -> Status:
 def _vault_status(setting: VaultSetting, facts: Facts) -> VaultStatus:
     links = [link for report in facts.reports for link in report.links if link.vault == setting.name]
     verified = facts.verified.get(setting.name, Verified())
-    proven = {
-        grade: Proven(one.at, (facts.now - parse_moment(one.at)).total_seconds(), one.damaged)
-        for grade, one in verified.grades.items()
-    }
+    proven = _proven(verified, facts.now)
     reason = next((link.fault for link in links if link.fault), "")
     state = VaultState.DOWN if reason else VaultState.OPEN if links else VaultState.UNKNOWN
     behind = sum(link.behind_accounts for link in links)
-    damaged = max((one.damaged for one in proven.values()), default=0)
+    found = [one.damaged for one in verified.grades.values()] + [one.damaged for one in verified.passes.values()]
     return VaultStatus(
         name=setting.name,
         url=setting.url,
@@ -68,7 +69,7 @@ def _vault_status(setting: VaultSetting, facts: Facts) -> VaultStatus:
         encrypted=setting.recipients is not None,
         state=state,
         reason=reason,
-        lacking=_lacking(setting, state, behind, damaged),
+        lacking=_lacking(setting, state, behind, max(found, default=0)),
         independence=next((link.independence for link in links if link.independence is not None), None),
         behind_accounts=behind,
         tail_octets=sum(link.tail_octets for link in links),
@@ -78,6 +79,13 @@ def _vault_status(setting: VaultSetting, facts: Facts) -> VaultStatus:
         drill=next((one for one in reversed(facts.drills) if one.vault == setting.name), None),
         outages=_outages(links),
     )
+
+
+def _proven(verified: Verified, now: datetime) -> dict[Grade, Proven]:
+    return {
+        grade: Proven(one.at, (now - parse_moment(one.at)).total_seconds(), one.damaged)
+        for grade, one in verified.grades.items()
+    }
 
 
 def _lacking(setting: VaultSetting, state: VaultState, behind: int, damaged: int) -> str:

@@ -19,7 +19,7 @@ from keepwell.services.status.surveying import survey
 from keepwell.services.status.values import Status
 from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.vaults import Vaults
-from keepwell.services.verified import VerifiedFile
+from keepwell.services.verified import STORE_FOLDER, VerifiedFile
 from keepwell.storage.contract import Store
 from keepwell.storage.family import is_served
 
@@ -82,7 +82,8 @@ def _judged(
         served=served,
         settings=settings,
         reports=reports,
-        verified={one.name: VerifiedFile(vaults.settings.folder(one.name)).read() for one in settings},
+        verified={one.name: vaults.verified_file(one.name).read() for one in settings},
+        store=VerifiedFile(data / STORE_FOLDER).read(),
         drills=read_drills(data),
         problems=problems,
     )

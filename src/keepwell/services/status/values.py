@@ -96,6 +96,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[Kind, int] = {}
     """Of each kind, the accounts of which nothing is served because it is not whole; none is left out."""
     held_accounts: int = 0
+    store: Proven | None = None
+    """When every account of the store itself was last checked, and how many are damaged."""
     drill: DrillResult | None = None
     """The last of any vault."""
     problems: tuple[str, ...] = ()
