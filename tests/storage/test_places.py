@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keepwell.model.errors import AlreadyThere, NotThere, Unavailable
-from keepwell.storage.contract import Carried
+from keepwell.storage.contract import Carried, Head, Transaction
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.sqlite_files import connect
 from tests.storage.contract_suite import ANNA, BERT, LIVES, carried, done, everything, make, names, put, worded
@@ -169,7 +170,7 @@ def test_nothing_is_committed_to_a_file_that_was_set_aside(
     with closing(SqliteStore(tmp_path / "data")) as other:
         held = other.account(ANNA)
         done(held, put("bob"))
-        aside = store.set_aside(ANNA)
+        store.set_aside(ANNA)
         with pytest.raises(Unavailable):
             held.transact([put("lost")])
         with pytest.raises(NotThere):
@@ -182,8 +183,38 @@ def test_nothing_is_committed_to_a_file_that_was_set_aside(
         done(other.account(ANNA), put("found"))
     with store.account(ANNA).reading() as snapshot:
         assert "found" in names(snapshot)
-    with closing(connect(tmp_path / "data" / aside / f"{ANNA}.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM journal").get == 2
+
+
+def test_setting_aside_waits_for_what_is_being_written(store: SqliteStore, tmp_path: Path) -> None:
+    """A transaction under way ends first, is acknowledged, and is in what was set aside."""
+    store.create(ANNA, [make()])
+    asides = list[str]()
+    thread = threading.Thread(target=lambda: asides.append(store.set_aside(ANNA)))
+
+    def start(_transaction: Transaction) -> None:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+
+    with closing(SqliteStore(tmp_path / "data")) as other:
+        done(other.account(ANNA), put("early"), start, put("late"))
+        thread.join()
+    with closing(connect(tmp_path / "data" / asides[0] / f"{ANNA}.db")) as connection:
+        assert connection.execute("SELECT name FROM items").fetchall() == [("early",), ("late",)]
+
+
+def test_a_file_that_someone_else_replaced_is_found_at_the_second_try(store: SqliteStore, tmp_path: Path) -> None:
+    """Whoever is turned away once, because the file is another one, is given that one the next time."""
+    store.create(ANNA, [make()])
+    account = store.account(ANNA)
+    done(account, put("bob"))
+    account.close()
+    file = account_file(tmp_path / "data")
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").rename(file)
+    with pytest.raises(Unavailable):
+        store.account(ANNA).transact([put("eve")])
+    done(store.account(ANNA), put("eve"))
 
 
 def test_who_closes_the_old_file_leaves_the_log_of_the_new(
@@ -257,3 +288,33 @@ def test_a_damaged_account_has_no_head(store: SqliteStore, tmp_path: Path) -> No
     assert isinstance(heads[ANNA], Exception)
     with store.account(BERT).reading() as snapshot:
         assert heads[BERT] == snapshot.head()
+
+
+def test_a_head_is_read_past_what_a_killed_server_left(tmp_path: Path) -> None:
+    """Commits that are in the log alone count, and a folder's name may have any characters."""
+    data = tmp_path / "50% ? #data"
+    killed_server(data, tmp_path)
+    with closing(SqliteStore(data)) as store:
+        heads = dict(store.read_heads())
+        with store.account(ANNA).reading() as snapshot:
+            assert heads[ANNA] == snapshot.head()
+            assert snapshot.head().sequence == 3
+        store.close()
+        assert dict(store.read_heads()) == heads
+
+
+def test_reading_a_head_leaves_the_file_as_it_is(store: SqliteStore, tmp_path: Path) -> None:
+    """Heads of accounts that nobody has open are read without making a file."""
+    done(store.create(ANNA, [make()]), put("bob"))
+    store.close()
+    for _account, head in store.read_heads():
+        assert head == Head(2, carried(store.account(ANNA))[-1].record.hash)
+    assert store.account(ANNA).check_medium() == []
+
+
+def test_heads_are_read_while_others_write(store: SqliteStore) -> None:
+    """A head is that of a commit that was acknowledged before it was read, or of a later one."""
+    account = store.create(ANNA, [make()])
+    for number in range(5):
+        done(account, put(f"{number}", b"%d" % number))
+        assert [head for _, head in store.read_heads()] == [Head(number + 2, carried(account)[-1].record.hash)]

@@ -24,12 +24,13 @@ import apsw
 from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
-from keepwell.model.errors import AlreadyThere, CannotStart, KeepwellError, NotThere, StorageFault
+from keepwell.model.errors import AlreadyThere, CannotStart, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind, Lineage
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
 from keepwell.storage.generations import ACCOUNTS, SharedHold
+from keepwell.storage.moves import Moves
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
 from keepwell.storage.sqlite_files import (
     building,
@@ -38,7 +39,7 @@ from keepwell.storage.sqlite_files import (
     read_meta,
     require_sound_sqlite,
 )
-from keepwell.storage.sqlite_places import account_of, appear, vanish
+from keepwell.storage.sqlite_places import appear, files_of_accounts, folder_of, vanish
 from keepwell.storage.sqlite_restore import restore_into
 from keepwell.storage.sqlite_snapshot import HELD_KEY, parse_held
 from keepwell.storage.sqlite_transaction import SqliteTransaction
@@ -47,7 +48,7 @@ from keepwell.storage.suspects import Suspects
 OPEN_ACCOUNTS_MAX = 256
 """Accounts whose connections stay open."""
 
-_FILES_OF_ACCOUNT = 7
+_FILES_OF_ACCOUNT = 8
 _OTHER_FILES = 256
 _HEAP_OCTETS_SOFT_MAX = 64 * 1024 * 1024
 
@@ -76,6 +77,7 @@ class SqliteStore:
         self._entropy = entropy or SystemEntropy()
         self._blobs = FileBlobs(folder / "blobs")
         self.suspects = Suspects(folder)
+        self._moves = Moves(folder, self._entropy)
         self._open: OrderedDict[AccountId, SqliteAccount] = OrderedDict()
         self._open_max = _open_accounts_max()
         self._lock = threading.Lock()
@@ -89,14 +91,13 @@ class SqliteStore:
 
     def accounts(self) -> list[AccountId]:
         """Every account that has a file here, in order; another file that someone put among them is none."""
-        found = ((account_of(path), path) for path in self._folder.glob("??/a_*.db"))
-        return sorted(account for account, path in found if account and path == self._path(account))
+        return [account for account, _path in files_of_accounts(self._folder)]
 
     def account(self, account: AccountId) -> SqliteAccount:
         """The account's file. Raises NotThere."""
         with self._lock:
             found = self._open.get(account)
-            if found is not None and found.is_in_place():
+            if found is not None and self._is_current(found):
                 self._open.move_to_end(account)
                 return found
             if found is not None:
@@ -136,19 +137,22 @@ class SqliteStore:
         try:
             with suppress(apsw.Error):  # it is damaged: closing may try what cannot be done with it any more
                 opened.close()
-            vanish(self._path(account), aside, partial(_require_last, self._path(account), account, last))
+            try:
+                vanish(self._path(account), aside, partial(_require_last, self._path(account), account, last))
+            finally:
+                self._moves.note()
         except (OSError, apsw.Error) as error:
             raise storage_fault(account, "set it aside", error) from error
         return str(aside.relative_to(self._data))
 
     def read_heads(self) -> Iterator[tuple[AccountId, Head | Exception]]:
         """Every account's head, or why it cannot be read."""
-        for account in self.accounts():
+        for account, path in files_of_accounts(self._folder):
             try:
-                yield account, read_head(self._path(account))
+                yield account, read_head(path)
             except CannotStart:
                 raise  # of another format: it is not for this program to judge it unreadable
-            except (apsw.Error, OSError, KeepwellError) as error:
+            except (apsw.Error, OSError) as error:
                 yield account, error
 
     def read_held(self, account: AccountId) -> Mapping[Kind, str]:
@@ -173,6 +177,7 @@ class SqliteStore:
             self._closer = None
         if self._hold is not None:
             self._hold.release()
+        self._moves.close()
 
     @contextmanager
     def _making(self, account: AccountId) -> Iterator[Path]:
@@ -212,6 +217,15 @@ class SqliteStore:
                 self._close_later(self._open.popitem(last=False)[1])
         return known
 
+    def _is_current(self, opened: SqliteAccount) -> bool:
+        """Whether the account still has this file: looked up only when some account was set aside since."""
+        word = self._moves.word()
+        if opened.seen_in_place != word:
+            if not opened.is_in_place():
+                return False
+            opened.seen_in_place = word
+        return True
+
     def _close_later(self, unused: SqliteAccount) -> None:
         self._closing.put(unused)
         if self._closer is None:
@@ -224,7 +238,7 @@ class SqliteStore:
                 unused.close()
 
     def _path(self, account: AccountId) -> Path:
-        return self._folder / account.removeprefix("a_")[:2] / f"{account}.db"
+        return self._folder / folder_of(account) / f"{account}.db"
 
 
 def _require_last(path: Path, account: AccountId, last: Head | None) -> None:
@@ -233,6 +247,6 @@ def _require_last(path: Path, account: AccountId, last: Head | None) -> None:
 
 
 def _open_accounts_max() -> int:
-    """As many as the process may have files for: an open account has up to seven."""
+    """As many as the process may have files for: an open account has up to eight."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(OPEN_ACCOUNTS_MAX, max(8, (soft - _OTHER_FILES) // _FILES_OF_ACCOUNT))

@@ -26,7 +26,7 @@ from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapsho
 from keepwell.storage.holding import require_place
 from keepwell.storage.sqlite_check import check_file, is_damage, prove_readable
 from keepwell.storage.sqlite_files import connect, disconnect
-from keepwell.storage.sqlite_places import identity_of, staying
+from keepwell.storage.sqlite_places import Hold, PutAnew, identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
 from keepwell.storage.sqlite_transaction import SqliteTransaction
@@ -78,7 +78,11 @@ class SqliteAccount:
 
         Whenever bytes turn out not to be those that were stored, `note_damage` is told.
         """
-        self._identity = identity_of(path)
+        self.seen_in_place = b""
+        """The word of `moves` at which the file was in its place."""
+        self._name = str(path)
+        self._identity = identity_of(self._name)
+        self._hold = Hold(path, self._identity)
         self.account = account
         self._path = path
         self._blobs = blobs
@@ -100,7 +104,7 @@ class SqliteAccount:
     def is_in_place(self) -> bool:
         """Whether the account's name still belongs to this file: another process may have set it aside."""
         try:
-            return identity_of(self._path) == self._identity
+            return identity_of(self._name) == self._identity
         except FileNotFoundError:
             return False
 
@@ -188,13 +192,14 @@ class SqliteAccount:
             self._abandon_writer()
             self._drop_watcher()
             self._drop_idle()
+            self._hold.close()
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[apsw.Connection]:
         """The connection for writing. After an error it is not used again: its transaction may be open, and would
         lock every other process out.
         """
-        with self._write_lock, staying(self._path, self._identity):
+        with self._write_lock, self._noticing(), self._hold:
             try:
                 if self._writer is None:
                     self._writer = self._connect()
@@ -209,6 +214,19 @@ class SqliteAccount:
             except BaseException:
                 self._abandon_writer()
                 raise
+            finally:
+                if self._closed:  # while it was still in use
+                    self._abandon_writer()
+                    self._hold.close()
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Have the store look for the account's file anew, when this turns out not to be it any more."""
+        try:
+            yield
+        except PutAnew:
+            self.seen_in_place = b""
+            raise
 
     def prove_readable(self) -> None:
         """Read all that is in use in the file. Raises Damaged, StorageFault."""
@@ -269,7 +287,7 @@ class SqliteAccount:
         return connection
 
     def _connect_unproven(self) -> apsw.Connection:
-        with staying(self._path, self._identity):
+        with self._noticing(), staying(self._path, self._identity):
             return connect(self._path)
 
     def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
+from urllib.parse import quote
 
 import apsw
 import apsw.sqlite_extra
@@ -26,7 +27,7 @@ from keepwell.model.errors import CannotStart
 from keepwell.model.names import AccountId, Lineage
 from keepwell.model.record import GENESIS
 from keepwell.storage.contract import Head
-from keepwell.storage.sqlite_places import holding, identity_of, staying
+from keepwell.storage.sqlite_places import alone, holding, identity_of, staying
 
 Outcome = TypeVar("Outcome")
 
@@ -129,7 +130,9 @@ def read_head_of_nobody(path: Path) -> Head:
 
 
 def _read(path: Path, what: Callable[[apsw.Connection], Outcome]) -> Outcome:
-    with staying(path, identity_of(path)):
+    if not path.exists():
+        raise FileNotFoundError(path)
+    with alone(path.parent):
         found = _read_at_rest(path, what)
         return _read_of_nobody(path, what) if found is None else found[0]
 
@@ -141,22 +144,20 @@ def _read_of_nobody(path: Path, what: Callable[[apsw.Connection], Outcome]) -> O
 
 
 def _read_at_rest(path: Path, what: Callable[[apsw.Connection], Outcome]) -> tuple[Outcome] | None:
-    """What is read of a file without a log, which SQLite may then read as one that nobody writes to.
+    """What is read of a file that nobody has open, as there is no log: SQLite may take it for one that nobody changes.
 
     Otherwise opening it makes and removes two files beside it, which takes three times as long, and a start looks
-    at every account. None when there is a log, before or after, or anything is odd: the careful way tells what.
+    at every account. None when there is a log, or anything is odd: the careful way tells what.
     """
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
+    if Path(f"{path}-wal").exists():
         return None
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     try:
-        with closing(apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs="cksmvfs")) as one:
+        with closing(apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags, vfs="cksmvfs")) as one:
             _check_format(one, path)
-            found = what(one)
+            return (what(one),)
     except apsw.Error:
         return None
-    return None if log.exists() else (found,)
 
 
 def _head_in(connection: apsw.Connection) -> Head:

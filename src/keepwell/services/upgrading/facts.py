@@ -22,7 +22,7 @@ from keepwell.storage.contract import Head
 from keepwell.storage.generations import ACCOUNTS, PREVIOUS
 from keepwell.storage.migrations import MIGRATIONS, Migration
 from keepwell.storage.sqlite_files import FORMAT_VERSION, read_format, require_sound_sqlite
-from keepwell.storage.sqlite_places import account_of
+from keepwell.storage.sqlite_places import files_of_accounts
 
 LAST_DRILL: Final = "last-drill.json"
 
@@ -37,8 +37,7 @@ def read_last_drill(data: Path) -> LastDrill | None:
 
 def files_of(folder: Path) -> dict[AccountId, Path]:
     """Every account's file in one generation, in order."""
-    found = {account: path for path in folder.glob("??/a_*.db") if (account := account_of(path)) is not None}
-    return dict(sorted(found.items()))
+    return dict(files_of_accounts(folder))
 
 
 def read_upgrade_facts(
