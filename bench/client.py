@@ -25,7 +25,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
 _CLOSING = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _KEEPING = re.compile(rb"\r\nconnection:[ \t]*keep-alive", re.IGNORECASE)
 _RECEIVE_BYTES = 1 << 20
-_TIMEOUT_SECONDS = 900.0
+_TIMEOUT_SECONDS = 3600.0
 
 
 class ClientError(Exception):

@@ -20,7 +20,7 @@ _FLAT_MAX = 1.2
 def table(results: Results, operations: Sequence[Operation], servers: Sequence[str], sizes: Sequence[int]) -> str:
     """One Markdown table per size, and the line on how syncing scales."""
     parts = []
-    for size in sizes:
+    for size in sorted(sizes):
         parts.append(f"### {size:,} contacts and {size:,} events\n\n" + _table_of(results, operations, servers, size))
     parts += _wrong_answers(results)
     flat = _flatness(results, sizes)
