@@ -81,30 +81,32 @@ def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:
     name = info.name
     hashed = stored_hash(name)
     if hashed is not None:
-        if _hash_of(vault, name) != hashed:
+        if _hash_of(vault, info) != hashed:
             raise Damaged("its bytes are not those that were stored under this name")
     elif name.startswith(TAILS):
         _check_tail(vault, name, found)
     elif name in {README, VAULT_DOCUMENT} or epoch_of(name) is not None:
-        _check_document(vault, name, found)
+        _check_document(vault, info, found)
     else:
         found.note(name, "nobody knows what it is: no object of a vault has such a name")
 
 
-def _hash_of(vault: Vault, name: str) -> str:
+def _hash_of(vault: Vault, info: ObjectInfo) -> str:
     hashing, offset = hashlib.sha256(), 0
-    while piece := vault.medium.read_range(name, offset, PIECE_OCTETS):
+    while True:
+        # No more than there should be, and one byte to see the end by: memory that is not filled costs as well.
+        length = min(PIECE_OCTETS, max(info.size - offset, 0) + 1)
+        piece = vault.medium.read_range(info.name, offset, length)
         hashing.update(piece)
         offset += len(piece)
-        if len(piece) < PIECE_OCTETS:
-            break
-    return hashing.hexdigest()
+        if len(piece) < length:
+            return hashing.hexdigest()
 
 
-def _check_document(vault: Vault, name: str, found: Found) -> None:
-    manifest = vault.manifest()
+def _check_document(vault: Vault, info: ObjectInfo, found: Found) -> None:
+    name, manifest = info.name, vault.manifest()
     hashed = manifest.documents.get(name) if manifest else None
-    if hashed is not None and _hash_of(vault, name) != hashed:
+    if hashed is not None and _hash_of(vault, info) != hashed:
         raise Damaged("its bytes are not those that were there when a manifest first named it")
     if epoch_of(name) is not None:
         check_epoch(name, vault, found)
