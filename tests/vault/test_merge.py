@@ -388,9 +388,8 @@ def test_a_medium_that_fails_stops_the_merge() -> None:
     """A fault is the medium's, not a pack's: nothing is held against the packs."""
     made = grown()
 
-    def fail(operation: str, name: str) -> None:
-        if operation == "read" and name.startswith("packs/"):
-            raise StorageFault("the disk does not answer")
+    def fail(_operation: str, _name: str) -> None:
+        raise StorageFault("the disk does not answer")
 
     merger = Merger(made.vault, made.clock)
     memory(made).before = fail
@@ -398,6 +397,24 @@ def test_a_medium_that_fails_stops_the_merge() -> None:
         merger.tick()
     let_go(made)
     assert merger.tick().merged == MANY
+
+
+def test_a_pack_that_cannot_be_read_is_the_packs_fault_while_the_medium_answers() -> None:
+    """A bad sector does not stop the vault; the other packs are merged."""
+    made = grown()
+    for _ in range(2):
+        made.grow(BERT)
+        made.ship()
+    bad = sorted(packs_of(made))[0]
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "read" and name == bad:
+            raise StorageFault("a sector cannot be read")
+
+    memory(made).before = fail
+    merger = Merger(made.vault, made.clock)
+    assert [bad in one.message for one in merger.tick().failures] == [True]
+    assert merger.tick().merged == MANY + 1
 
 
 def test_an_encrypted_vault_is_merged_with_the_drills_key_and_not_without() -> None:

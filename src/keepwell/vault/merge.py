@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keepwell.ground.clock import Clock
-from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere
+from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere, StorageFault
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import digest_of
 from keepwell.vault.catalogue import FrameRef, Pack
@@ -199,7 +199,11 @@ class _Source:
 
     def __init__(self, vault: Vault, name: str) -> None:
         self._seal = vault.seal
-        self._stored = vault.medium.read(name)
+        try:
+            self._stored = vault.medium.read(name)
+        except StorageFault as error:
+            vault.require_answers(error)
+            raise Damaged(f"{name} in vault {vault.name} cannot be read: {error.message}") from error
         index = read_index(self._stored) if proves_itself(name, self._stored) else None
         if index is None:
             raise Damaged(f"{name} in vault {vault.name} is not what was stored under that name")

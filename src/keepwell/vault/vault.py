@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
-from keepwell.model.errors import CannotStart, Damaged, Fenced, KeepwellError, NotThere
+from keepwell.model.errors import CannotStart, Damaged, Fenced, KeepwellError, NotThere, StorageFault
 from keepwell.model.names import AccountId
 from keepwell.model.record import digest_of
 from keepwell.storage.contract import Head
@@ -305,6 +305,14 @@ class Vault:
         """Count on a pack again that was forgotten."""
         with self._lock:
             self._catalogue.add_pack(pack)
+
+    def require_answers(self, fault: StorageFault) -> None:
+        """Raise this fault, met with one object, when the medium as a whole does not answer.
+
+        A bad sector below one object is that object's damage; a medium that is gone says nothing of its objects.
+        """
+        if not self.medium.exists(VAULT_DOCUMENT):
+            raise fault
 
     def close(self) -> None:
         """Let go of the medium."""

@@ -66,15 +66,9 @@ def verify_object(vault: Vault, info: ObjectInfo) -> Found:
     except Locked as error:
         found.note(info.name, f"not proven: {error.message}")
     except StorageFault as error:
-        _require_medium(vault, error)
+        vault.require_answers(error)
         found.damage(info.name, error.message)
     return found
-
-
-def _require_medium(vault: Vault, error: StorageFault) -> None:
-    """An object that cannot be read is damaged; a medium that cannot be read says nothing of its objects."""
-    if not vault.medium.exists(VAULT_DOCUMENT):
-        raise error
 
 
 def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from keepwell.model.errors import Damaged, KeepwellError, NotThere
+from keepwell.model.errors import Damaged, Fenced, KeepwellError, Locked, NotThere, StorageFault
 from keepwell.model.names import AccountId, Digest, Kind, Lineage
 from keepwell.model.record import Op, Record
 from keepwell.storage.carrying import check_carried
@@ -42,17 +42,23 @@ def verify_account(vault: Vault, account: AccountId) -> Found:
     found = Found(objects=len(frames), octets=sum(ref.frame.length for ref in frames))
     passed_over = Findings()
     replay = _Replay(account, frames, found)
-    for carried in read_account([vault], account, NOTHING, passed_over):
-        try:
+    try:
+        for carried in read_account([vault], account, NOTHING, passed_over):
             replay.take(carried)
-        except (ValueError, KeepwellError) as error:
-            found.damage(account, f"record {carried.record.facts.seq}: {error}")
-            return found
+        replay.check_spare_frames(vault)
+    except (Fenced, Locked):
+        raise
+    except StorageFault as error:
+        vault.require_answers(error)
+        found.damage(account, error.message)
+        return found
+    except (ValueError, KeepwellError) as error:
+        found.damage(account, f"the record behind {replay.head.sequence}: {error}")
+        return found
     for fault in passed_over.faults:
         found.damage(fault.name, fault.error.message)
     if replay.head.sequence < wanted.sequence:
         found.damage(account, f"its records can be read up to {replay.head.sequence}, not up to {wanted.sequence}")
-    replay.check_spare_frames(vault)
     return found
 
 
