@@ -653,3 +653,101 @@ class StoreContract:
                 (ANNA, Head(0, GENESIS)),
                 (BERT, snapshot.head()),
             ]
+
+    def test_erased_bytes_are_gone_and_their_records_stay(self, store: Store) -> None:
+        """The chain, the ledger and what has other bytes are as before; what was erased is told from what was lost."""
+        account = store.create(ANNA, [make(), put("bob", b"secret"), put("bob", b"new"), put("eve", b"of eve")])
+        before = [one.record for one in carried(account)]
+        assert account.erase(4, [digest_of(b"secret")]) == [digest_of(b"secret")]
+        with account.reading() as snapshot:
+            assert snapshot.content(digest_of(b"secret")) is None
+            assert snapshot.is_erased(digest_of(b"secret"))
+            assert not snapshot.is_erased(digest_of(b"new"))
+            assert not snapshot.is_erased(digest_of(b"never there"))
+            assert [(one.record, one.body, one.erased) for one in snapshot.carried()] == [
+                (before[0], None, False),
+                (before[1], None, True),
+                (before[2], b"new", False),
+                (before[3], b"of eve", False),
+            ]
+
+    def test_erasing_again_is_the_same(self, store: Store) -> None:
+        """It may be called again after a crash, and for what is not there."""
+        account = store.create(ANNA, [make(), put("bob", b"secret"), put("bob", b"new")])
+        for _ in range(2):
+            assert account.erase(3, [digest_of(b"secret")]) == [digest_of(b"secret")]
+
+    def test_bytes_that_an_item_has_are_never_erased(self, store: Store) -> None:
+        """Whatever is asked, also when they are those of an older version too."""
+        account = store.create(ANNA, [make(), put("bob", b"secret"), put("bob", b"new"), put("eve", b"secret")])
+        assert account.erase(4, [digest_of(b"secret"), digest_of(b"new")]) == []
+        with account.reading() as snapshot:
+            assert [body for _item, body in snapshot.items_with_bodies(friends(snapshot).id)] == [b"new", b"secret"]
+
+    def test_bytes_that_came_again_later_are_not_erased(self, store: Store) -> None:
+        """A record behind the last one that was asked about names them, though no item has them any more."""
+        account = store.create(ANNA, [make(), put("bob", b"secret"), put("bob", b"new"), put("bob", b"secret")])
+        done(account, put("bob", b"new"))
+        assert account.erase(3, [digest_of(b"secret")]) == []
+        assert account.erase(4, [digest_of(b"secret")]) == [digest_of(b"secret")]
+
+    def test_bytes_of_nothing_are_not_erased(self, store: Store) -> None:
+        """There is nothing in them to erase."""
+        account = store.create(ANNA, [make(), put("bob", b""), put("bob", b"new")])
+        account.erase(3, [digest_of(b"")])
+        with account.reading() as snapshot:
+            assert snapshot.content(digest_of(b"")) == b""
+            assert not snapshot.is_erased(digest_of(b""))
+
+    @pytest.mark.parametrize("body", [b"secret", b"s" * 200_000], ids=["small", "large"])
+    def test_erased_bytes_may_come_again(self, store: Store, body: bytes) -> None:
+        """A device puts them again: they are kept, and shipped with that record."""
+        account = store.create(ANNA, [make(), put("bob", body), put("bob", b"new")])
+        account.erase(3, [digest_of(body)])
+        appended: list[Carried] = []
+        [refused] = account.transact(
+            [
+                lambda transaction: transaction.append(
+                    Entry(Op.PUT, "test", Kind.CONTACTS, "friends", "x", "", "", digest_of(body), 1)
+                )
+            ]
+        )
+        assert isinstance(refused, ValueError)
+        account.transact([put("bob", body)], appended)
+        assert [one.body for one in appended] == [body]
+        with account.reading() as snapshot:
+            assert snapshot.content(digest_of(body)) == body
+            assert not snapshot.is_erased(digest_of(body))
+
+    @pytest.mark.parametrize("body", [b"secret", b"s" * 200_000], ids=["small", "large"])
+    @pytest.mark.parametrize("again", [True, False], ids=["came again", "gone"])
+    def test_what_was_erased_is_carried_over_as_erased(self, store: Store, body: bytes, again: bool) -> None:
+        """Into a new place and behind records that are there: nothing of it is missed, and what came again is there."""
+        works = [put_worded("bob", body), put_worded("bob", b"new"), put_worded("eve", body), remove("eve")]
+        account = store.create(ANNA, [make(), *works])
+        account.erase(5, [digest_of(body)])
+        lines = carried(account)
+        if again:
+            done(account, put_worded("bob", body))
+            lines = [*lines, *carried(account, len(lines))]
+        before = everything(account)
+        store.set_aside(ANNA)
+        assert everything(store.restore(ANNA, lines, worded)) == before
+        store.set_aside(ANNA)
+        extended = store.create(ANNA)
+        extended.extend(lines, worded)
+        with extended.reading() as snapshot:
+            assert snapshot.is_erased(digest_of(body)) is not again
+            assert snapshot.head() == account_head(lines)
+
+    def test_a_put_whose_bytes_are_missing_is_no_erased_one(self, store: Store) -> None:
+        """Only what says that it was erased is taken without bytes."""
+        account = store.create(ANNA, [make(), put("bob", b"secret"), put("bob", b"new")])
+        lines = [Carried(one.record) for one in carried(account)]
+        store.set_aside(ANNA)
+        with pytest.raises(Damaged):
+            store.restore(ANNA, lines, worded)
+
+
+def account_head(lines: list[Carried]) -> Head:
+    return Head(lines[-1].record.facts.seq, lines[-1].record.hash)

@@ -217,4 +217,4 @@ def _check_documents(snapshot: Snapshot, findings: Findings) -> None:
 
 
 def _strays(data: Path) -> list[Path]:
-    return sorted([*data.glob("accounts/??/.tmp-*"), *data.glob("blobs/??/.tmp-*")])
+    return sorted([*data.glob("accounts/??/.tmp-*"), *data.glob("blobs/??/.tmp-*"), *data.glob("blobs/??/.going-*")])

@@ -166,6 +166,10 @@ class WholeSnapshot:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
         return self._snapshot.content(digest)
 
+    def is_erased(self, digest: Digest) -> bool:
+        """Whether these bytes were here and were erased."""
+        return self._snapshot.is_erased(digest)
+
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole, and why."""
         return self._held

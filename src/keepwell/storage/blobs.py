@@ -7,13 +7,18 @@ write the same file, so neither can harm the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from keepwell.ground.durable import make_folder, sync_folder, write_file
+from keepwell.ground.durable import make_folder, remove_file, sync_folder, write_file
 from keepwell.model.errors import Damaged, NotThere, StorageFault
 from keepwell.model.names import Digest
 from keepwell.model.record import digest_of
+
+GOING: Final = ".going-"
+"""Before the name of a blob that is out of sight (`sqlite_sweeping`)."""
 
 _name = re.compile(r"[0-9a-f]{64}")
 
@@ -43,7 +48,7 @@ class FileBlobs:
     def read(self, digest: Digest) -> bytes:
         """The bytes. Raises NotThere, Damaged when they do not match, StorageFault."""
         try:
-            body = self._path(digest).read_bytes()
+            body = self._read(digest)
         except FileNotFoundError:
             raise NotThere(f"there is no blob {digest}") from None
         except OSError as error:
@@ -58,8 +63,40 @@ class FileBlobs:
             if _name.fullmatch(path.name):
                 yield Digest(path.name)
 
+    def take_out_of_sight(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Let whoever puts these bytes write them anew, while reading still finds them; those that are here."""
+        there = []
+        for digest in digests:
+            with suppress(FileNotFoundError):
+                self._path(digest).rename(self._going(digest))
+                sync_folder(self._path(digest).parent)
+            if self._going(digest).exists():
+                there.append(digest)
+        return there
+
+    def bring_back(self, digests: Iterable[Digest]) -> None:
+        """Undo it. Raises OSError."""
+        for digest in digests:
+            self._going(digest).rename(self._path(digest))
+            sync_folder(self._path(digest).parent)
+
+    def remove(self, digests: Iterable[Digest]) -> None:
+        """Remove what was taken out of sight, durably. Raises OSError."""
+        for digest in digests:
+            remove_file(self._going(digest))
+
+    def _read(self, digest: Digest) -> bytes:
+        """Three looks, because between two it may be taken out of sight or brought back."""
+        for path in (self._path(digest), self._going(digest)):
+            with suppress(FileNotFoundError):
+                return path.read_bytes()
+        return self._path(digest).read_bytes()
+
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest[:2] / digest
+
+    def _going(self, digest: Digest) -> Path:
+        return self._folder / digest[:2] / f"{GOING}{digest}"
 
 
 def _has(path: Path, digest: Digest) -> bool:

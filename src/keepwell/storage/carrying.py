@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keepwell.model.errors import Damaged, Unavailable
-from keepwell.model.names import AccountId
+from keepwell.model.names import AccountId, Digest
 from keepwell.model.record import Op, Record, check_link, digest_of
 from keepwell.storage.contract import Carried
 
@@ -19,6 +19,11 @@ def check_carried(account: AccountId, before: Record | None, carried: Carried) -
     body = carried.body
     if body is not None and (facts.op is not Op.PUT or len(body) != facts.size or digest_of(body) != facts.digest):
         raise Damaged(f"record {facts.seq} of {account}: the bytes that came with it are not those that it names")
+
+
+def erased(account: AccountId, digest: Digest) -> Damaged:
+    """The error for an item that is there and whose bytes were erased: a start removes it before anything is served."""
+    return Damaged(f"the bytes {digest} of {account} were erased, and an item still has them")
 
 
 def missing(record: Record) -> Damaged:

@@ -115,11 +115,12 @@ class Carried(msgspec.Struct, frozen=True, gc=False):
     """A record on its way between copies, with the bytes that it brought.
 
     `body` is None when the record brings none: it is no put, an earlier record of the account brought the same bytes,
-    or they were erased by law.
+    or they were erased by law, and then `erased` says so.
     """
 
     record: Record
     body: bytes | None = None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,14 @@ class Snapshot(Protocol):
         ...
 
     def content(self, digest: Digest) -> bytes | None:
-        """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
+        """Bytes by digest, of items past and present; None when there never were any, or they were erased.
+
+        Raises Damaged when they do not match it.
+        """
+        ...
+
+    def is_erased(self, digest: Digest) -> bool:
+        """Whether these bytes were here and were erased."""
         ...
 
     def held(self) -> Mapping[Kind, str]:
@@ -280,6 +288,14 @@ class AccountStore(Protocol):
         """
         ...
 
+    def erase(self, through: int, digests: Sequence[Digest]) -> list[Digest]:
+        """Drop these bytes for good, and every trace of them in the account's own place; the records stay.
+
+        Only bytes that no item has now, and that no record after sequence `through` names; those whose bytes are not
+        here any more when this returns. May be called again. Raises StorageFault, Unavailable.
+        """
+        ...
+
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""
         ...
@@ -312,6 +328,13 @@ class Store(Protocol):
 
         With `last` only while that is its last record: nothing is committed between the look and the end of its use.
         Raises NotThere, Unavailable when it is not the last.
+        """
+        ...
+
+    def sweep_blobs(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Remove those of the large bytes beside the accounts that no account has any more; which went.
+
+        While an account is in the making, or one cannot be read, none goes. May be called again. Raises StorageFault.
         """
         ...
 

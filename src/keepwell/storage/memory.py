@@ -90,6 +90,19 @@ class MemoryAccount:
             transaction.extend(carried, indexer)
             self._state = transaction.state
 
+    def erase(self, through: int, digests: Sequence[Digest]) -> list[Digest]:
+        """Drop these bytes, where no item has them now and no record after `through` names them."""
+        with self._lock:
+            state = self._state.copied()
+            kept = {one.facts.digest for one in state.journal[through:]}
+            kept |= {item.digest for items in state.items.values() for item, _index in items.values()}
+            gone = [digest for digest in digests if digest not in kept and state.contents.get(digest) != b""]
+            for digest in gone:
+                if state.contents.pop(digest, None) is not None:
+                    state.erased.add(digest)
+            self._state = state
+            return gone
+
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again."""
         with self._lock:
@@ -149,6 +162,10 @@ class MemoryStore:
         self._aside[name] = taken
         del self._accounts[account]
         return name
+
+    def sweep_blobs(self, digests: Iterable[Digest]) -> list[Digest]:
+        """None: all bytes lie in the accounts here."""
+        return []
 
     def read_heads(self) -> Iterator[tuple[AccountId, Head | Exception]]:
         """Every account's head."""

@@ -26,6 +26,7 @@ class State:
     items: dict[int, dict[str, tuple[Item, Index]]] = field(default_factory=dict)
     ledger: dict[Kind, LedgerEntry] = field(default_factory=dict)
     held: dict[Kind, str] = field(default_factory=dict)
+    erased: set[Digest] = field(default_factory=set)
 
     def copied(self) -> State:
         """A twin that can be changed without changing this one."""
@@ -35,6 +36,7 @@ class State:
         twin.collections = dict(self.collections)
         twin.items = {number: dict(items) for number, items in self.items.items()}
         twin.ledger = dict(self.ledger)
+        twin.erased = set(self.erased)
         return twin
 
 
@@ -165,11 +167,18 @@ class MemorySnapshot:
             if digest is None or digest in brought:
                 yield Carried(record)
                 continue
+            if digest in self._state.erased:
+                yield Carried(record, erased=True)
+                continue
             brought.add(digest)
             body = self.content(digest)
             if body is None:
                 raise missing(record)
             yield Carried(record, body)
+
+    def is_erased(self, digest: Digest) -> bool:
+        """Whether these bytes were here and were erased."""
+        return digest in self._state.erased
 
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole at the moment, and why."""

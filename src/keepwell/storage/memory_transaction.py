@@ -95,8 +95,11 @@ class MemoryTransaction(MemorySnapshot):
     def _take(self, carried: Carried, indexer: Indexer) -> None:
         facts, index = carried.record.facts, NO_INDEX
         if facts.op is Op.PUT and facts.kind is not None and facts.digest is not None:
-            self._keep_content(facts.digest, carried.body)
-            index = indexer(HOME_OF[facts.kind], self._state.contents[facts.digest])
+            if carried.erased and facts.digest not in self._state.contents:
+                self._state.erased.add(facts.digest)
+            elif not carried.erased:
+                self._keep_content(facts.digest, carried.body)
+            index = indexer(HOME_OF[facts.kind], self._state.contents.get(facts.digest, b""))
         self.replay(carried.record, index)
         self._state.lineage = facts.lineage
 
@@ -107,6 +110,7 @@ class MemoryTransaction(MemorySnapshot):
         if digest is None or body is None:
             raise ValueError(f"a put of {digest} needs its bytes: they are not held")
         self._state.contents[digest] = body
+        self._state.erased.discard(digest)
         return True
 
     def replay(self, record: Record, index: Index = NO_INDEX) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
 from keepwell.model.errors import AlreadyThere, CannotStart, NotThere, StorageFault
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind, Lineage
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest, Kind, Lineage
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
@@ -42,6 +42,7 @@ from keepwell.storage.sqlite_files import (
 from keepwell.storage.sqlite_places import appear, files_of_accounts, folder_of, vanish
 from keepwell.storage.sqlite_restore import restore_into
 from keepwell.storage.sqlite_snapshot import HELD_KEY, parse_held
+from keepwell.storage.sqlite_sweeping import sweep
 from keepwell.storage.sqlite_transaction import SqliteTransaction
 from keepwell.storage.suspects import Suspects
 
@@ -144,6 +145,19 @@ class SqliteStore:
         except (OSError, apsw.Error) as error:
             raise storage_fault(account, "set it aside", error) from error
         return str(aside.relative_to(self._data))
+
+    def sweep_blobs(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Remove those of the blobs that no account has any more; which went. Raises StorageFault, Unavailable."""
+        try:
+            return sweep(self._blobs, digests, self._needing)
+        except OSError as error:
+            raise StorageFault(f"blobs could not be removed: {error}", hint="See the log of the system.") from error
+
+    def _needing(self) -> Iterator[Callable[[Sequence[Digest]], set[Digest]]]:
+        for account in self.accounts():
+            yield self.account(account).needed_blobs
+        if next(self._folder.glob("??/.tmp-*"), None) is not None:
+            yield set
 
     def read_heads(self) -> Iterator[tuple[AccountId, Head | Exception]]:
         """Every account's head, or why it cannot be read."""

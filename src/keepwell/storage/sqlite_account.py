@@ -20,15 +20,17 @@ import apsw
 
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import StorageFault, Unavailable
-from keepwell.model.names import AccountId, Home, Kind
+from keepwell.model.names import AccountId, Digest, Home, Kind
 from keepwell.model.record import check_link
 from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.holding import require_place
 from keepwell.storage.sqlite_check import check_file, is_damage, prove_readable
+from keepwell.storage.sqlite_erasing import erase_contents
 from keepwell.storage.sqlite_files import connect, disconnect
 from keepwell.storage.sqlite_places import Hold, PutAnew, identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
+from keepwell.storage.sqlite_sweeping import needed_by
 from keepwell.storage.sqlite_transaction import SqliteTransaction
 
 IDLE_READERS_MAX = 2
@@ -165,6 +167,16 @@ class SqliteAccount:
             transaction.extend(carried, indexer)
             transaction.flush()
             connection.execute("COMMIT")
+
+    def erase(self, through: int, digests: Sequence[Digest]) -> list[Digest]:
+        """Drop these bytes for good, where no item has them now and no record after `through` names them."""
+        with self._writing("erase") as connection:
+            return erase_contents(connection, self.account, through, digests)
+
+    def needed_blobs(self, digests: Sequence[Digest]) -> set[Digest]:
+        """Those that the account has as blobs, once no write transaction of before is under way."""
+        with self._writing("look") as connection:
+            return needed_by(connection, digests)
 
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""

@@ -53,7 +53,7 @@ CREATE TABLE journal (
     digest BLOB, size INTEGER, properties TEXT, lineage TEXT NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX journal_by_name ON journal (collection, name);
--- `body` is NULL when the bytes are in the blob store.
+-- `body` is NULL when the bytes are in the blob store, and empty when they were erased (or are nothing).
 CREATE TABLE content (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB);
 
 CREATE TABLE collections (

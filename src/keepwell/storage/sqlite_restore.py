@@ -22,12 +22,15 @@ from keepwell.storage.carrying import check_carried, missing, unfit
 from keepwell.storage.contract import BlobStore, Carried, Index, Indexer
 from keepwell.storage.replay import Replay
 from keepwell.storage.sqlite_bulk import Row, write_projections
-from keepwell.storage.sqlite_snapshot import SqliteSnapshot
+from keepwell.storage.sqlite_snapshot import ERASED, SqliteSnapshot
 from keepwell.storage.sqlite_transaction import BLOB_OCTETS_MIN, INSERT_JOURNAL, journal_row
 
 RECORDS_OF_BATCH = 500
 OCTETS_OF_BATCH = 4 * 1024 * 1024
 """So much is gathered before it is written."""
+
+_INSERT_CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?)"
+"""What replaces are bytes that came again after they were erased."""
 
 
 def restore_into(
@@ -54,6 +57,7 @@ class _Restoring:
         self._replay = Replay()
         self._before: Record | None = None
         self._content_ids: dict[Digest, int] = {}
+        self._erased: set[Digest] = set()
         self._large: dict[tuple[Home, Digest], Index] = {}
         self._journal: list[Row] = []
         self._contents: list[Row] = []
@@ -67,7 +71,7 @@ class _Restoring:
         except (ValueError, AlreadyThere) as error:
             raise unfit(record, error) from error
         if record.facts.op is Op.PUT:
-            self._keep_content(record, carried.body)
+            self._keep_content(record, carried)
         self._journal.append(journal_row(record))
         if len(self._journal) >= RECORDS_OF_BATCH or self._octets >= OCTETS_OF_BATCH:
             self._write()
@@ -81,18 +85,25 @@ class _Restoring:
 
     def _write(self) -> None:
         self._connection.executemany(INSERT_JOURNAL, self._journal)
-        self._connection.executemany("INSERT INTO content VALUES (?, ?, ?)", self._contents)
+        self._connection.executemany(_INSERT_CONTENT, self._contents)
         self._journal.clear()
         self._contents.clear()
         self._octets = 0
 
-    def _keep_content(self, record: Record, body: bytes | None) -> None:
-        digest, kind = record.facts.digest, record.facts.kind
-        if digest is None or kind is None or digest in self._content_ids:
+    def _keep_content(self, record: Record, carried: Carried) -> None:
+        digest, kind, body = record.facts.digest, record.facts.kind, carried.body
+        if digest is None or kind is None:
             return
-        if body is None:
+        if digest in self._content_ids and not (digest in self._erased and body is not None):
+            return
+        if carried.erased:
+            self._erased.add(digest)
+            body = ERASED
+        elif body is None:
             raise missing(record)
-        number = self._content_ids[digest] = len(self._content_ids) + 1
+        else:
+            self._erased.discard(digest)
+        number = self._content_ids.setdefault(digest, len(self._content_ids) + 1)
         if len(body) >= BLOB_OCTETS_MIN:
             self._blobs.put(body)
             # Indexed while they are at hand: reading them back would double the time of a restore of photos.

@@ -16,7 +16,7 @@ from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import GENESIS, Facts, Op, Properties, Record, digest_of
-from keepwell.storage.carrying import missing
+from keepwell.storage.carrying import erased, missing
 from keepwell.storage.contract import BlobStore, Carried, Change, Collection, Head, Item, SpanQuery
 
 _ITEM = "collection_id, name, seq, uid, media_type, digest, size, created, modified, component, properties"
@@ -35,6 +35,11 @@ _CARRIED = (
 HELD_KEY = "held"
 """Where `meta` has the kinds that are not whole, as JSON."""
 
+ERASED = b""
+"""The body of a content whose bytes were erased. The bytes that are nothing have it as well, and cannot be erased."""
+
+NOTHING_DIGEST = digest_of(b"")
+
 NAMES_MAX = 500
 """Names bound into one statement."""
 
@@ -42,6 +47,11 @@ _decode_properties = msgspec.json.Decoder(dict[str, str]).decode
 _decode_held = msgspec.json.Decoder(dict[Kind, str]).decode
 
 ItemRow = tuple[int, str, int, str, str, bytes, int, str, str, str, str | None]
+
+
+def is_erased(digest: Digest, body: object) -> bool:
+    """Whether this body of a content says that its bytes were erased."""
+    return body == ERASED and digest != NOTHING_DIGEST
 
 
 def parse_properties(text: str | None) -> Properties | None:
@@ -203,6 +213,8 @@ class SqliteSnapshot:
             except NotThere as error:
                 raise Damaged(f"{error.message}, which {self._account} has") from error
         if digest_of(body) != digest:
+            if body == ERASED:
+                raise erased(self._account, digest)
             raise Damaged(f"the bytes of {digest} in {self._account} do not match their digest")
         return body
 
@@ -301,6 +313,9 @@ class SqliteSnapshot:
             if digest is None or digest in brought:
                 yield Carried(record)
                 continue
+            if is_erased(digest, row[-1]):
+                yield Carried(record, erased=True)
+                continue
             brought.add(digest)
             if row[-2] is None:
                 raise missing(record)
@@ -314,7 +329,14 @@ class SqliteSnapshot:
     def content(self, digest: Digest) -> bytes | None:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
         row = self._execute("SELECT body FROM content WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
-        return None if row is None else self._proven(digest, cast("bytes | None", row[0]))
+        if row is None or is_erased(digest, row[0]):
+            return None
+        return self._proven(digest, cast("bytes | None", row[0]))
+
+    def is_erased(self, digest: Digest) -> bool:
+        """Whether these bytes were here and were erased."""
+        row = self._execute("SELECT body FROM content WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
+        return row is not None and is_erased(digest, row[0])
 
 
 def _collection_from(row: tuple[object, ...]) -> Collection:

@@ -34,7 +34,7 @@ from keepwell.storage.contract import (
     Verdict,
     Work,
 )
-from keepwell.storage.sqlite_snapshot import SqliteSnapshot
+from keepwell.storage.sqlite_snapshot import ERASED, NOTHING_DIGEST, SqliteSnapshot
 
 BLOB_OCTETS_MIN = 128 * 1024
 """From this size on, bytes live in the blob store, not in the account's file."""
@@ -43,7 +43,7 @@ _encode_json = msgspec.json.Encoder(order="sorted").encode
 
 INSERT_JOURNAL = f"INSERT INTO journal VALUES ({', '.join('?' * 15)})"
 INSERT_ITEM = f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 16)})"
-_INSERT_CONTENT = "INSERT INTO content (digest, body) VALUES (?, ?)"
+INSERT_CONTENT = "INSERT INTO content (digest, body) VALUES (?, ?)"
 INSERT_SEARCH = "INSERT INTO search VALUES (?, ?, ?, ?)"
 INSERT_LEDGER = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?)"
 _DELETE_SEARCH = "DELETE FROM search WHERE collection_id = ? AND seq = ?"
@@ -221,7 +221,10 @@ class SqliteTransaction(SqliteSnapshot):
         facts = record.facts
         try:
             if facts.op is Op.PUT and facts.digest is not None and facts.kind is not None:
-                content_id, _is_new = self._keep_content(facts.digest, carried.body)
+                if carried.erased:
+                    content_id = self._keep_erased(facts.digest)
+                else:
+                    content_id, _is_new = self._keep_content(facts.digest, carried.body)
                 body = carried.body if carried.body is not None else self.content(facts.digest)
                 index = indexer(HOME_OF[facts.kind], body or b"")
             self._execute(INSERT_JOURNAL, journal_row(record))
@@ -260,18 +263,28 @@ class SqliteTransaction(SqliteSnapshot):
         if hexadecimal is None:
             raise ValueError("a put needs a digest")
         digest = bytes.fromhex(hexadecimal)
+        known = self._execute("SELECT id, body = x'' FROM content WHERE digest = ?", (digest,)).fetchone()
+        is_held = known is not None and not (known[1] and hexadecimal != NOTHING_DIGEST)
+        if body is None and not is_held:
+            raise ValueError(f"a put of {hexadecimal} needs its bytes: they are not held")
+        if body is not None and len(body) >= BLOB_OCTETS_MIN:
+            self._blobs.put(body)  # heals a blob that was lost since: this "yes" is about bytes that are there
+            body = None
+        if known is None:
+            self._execute(INSERT_CONTENT, (digest, body))
+            return self._connection.last_insert_rowid(), True
+        if not is_held:  # they were erased, and have come again
+            self._execute("UPDATE content SET body = ? WHERE id = ?", (body, known[0]))
+        return cast(int, known[0]), not is_held
+
+    def _keep_erased(self, hexadecimal: Digest) -> int:
+        """The content's id; its bytes were erased, unless they came again before."""
+        digest = bytes.fromhex(hexadecimal)
         known = self._execute("SELECT id FROM content WHERE digest = ?", (digest,)).get
         if known is not None:
-            if body is not None and len(body) >= BLOB_OCTETS_MIN:
-                self._blobs.put(body)  # heals a blob that was lost since: this "yes" is about bytes that are there
-            return cast(int, known), False
-        if body is None:
-            raise ValueError(f"a put of {hexadecimal} needs its bytes: they are not held")
-        if len(body) >= BLOB_OCTETS_MIN:
-            self._blobs.put(body)
-            body = None
-        self._execute(_INSERT_CONTENT, (digest, body))
-        return self._connection.last_insert_rowid(), True
+            return cast(int, known)
+        self._execute(INSERT_CONTENT, (digest, ERASED))
+        return self._connection.last_insert_rowid()
 
     def project(self, record: Record, content_id: int | None, index: Index) -> None:
         """Bring collections, items and ledger to `record`."""
