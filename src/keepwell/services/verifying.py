@@ -11,11 +11,11 @@ from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.names import AccountId
-from keepwell.services.verified import Pass, Verified, VerifiedFile, due, ended, gone_on, verification_of
+from keepwell.services.verified import Pass, VerifiedFile, due, ended, gone_on, verification_of
 from keepwell.vault.findings import Found
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.vault import Vault
-from keepwell.vault.verify import Grade, Progress, verify
+from keepwell.vault.verify import Grade, Progress, including, up_to, verify_grade
 from keepwell.vault.verify_content import verify_content
 from keepwell.vault.verify_existence import verify_existence
 from keepwell.vault.verify_records import verify_account
@@ -37,10 +37,13 @@ class Verifying:
         self._listed: dict[str, list[ObjectInfo]] = {}
 
     def verify(self, vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _all: None) -> Found:
-        """Verify a vault at once and whole. Raises StorageFault, Locked, OSError."""
-        began = self._clock.monotonic()
-        found = verify(vault, grade, progress=progress)
-        self._remember(vault, grade, found, began)
+        """Verify a vault at once, up to this grade. Raises StorageFault, Locked, OSError."""
+        found = Found()
+        for one in up_to(grade):
+            began = self._clock.monotonic()
+            higher = verify_grade(vault, one, progress=progress)
+            self._remember(vault, one, higher, began)
+            found = including(found, higher)
         return found
 
     def look(self, vault: Vault) -> Found:
@@ -93,17 +96,9 @@ class Verifying:
             file.change(lambda known: known.with_grade(grade, end))
 
     def _remember(self, vault: Vault, grade: Grade, found: Found, began: float) -> None:
-        at, seconds = render_moment(self._clock.now()), self._clock.monotonic() - began
-        verification = verification_of(found, at, seconds)
-
-        def remembered(known: Verified) -> Verified:
-            for one in Grade:
-                known = known.with_grade(one, verification)
-                if one is grade:
-                    break
-            return known
-
-        self._file_of(vault.name).change(remembered)
+        seconds = self._clock.monotonic() - began
+        verification = verification_of(found, render_moment(self._clock.now()), seconds)
+        self._file_of(vault.name).change(lambda known: known.with_grade(grade, verification))
 
 
 def next_slice(objects: Sequence[ObjectInfo], after: str, octets: int) -> list[ObjectInfo]:

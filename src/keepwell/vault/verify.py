@@ -37,16 +37,31 @@ class Grade(StrEnum):
 
 def verify(vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _all: None) -> Found:
     """Everything that is wrong, up to this grade; counts are those of the grade itself. Raises StorageFault, Locked."""
-    found = verify_existence(vault)
-    if grade is not Grade.EXISTENCE:
-        content = verify_content(vault, list(vault.medium.list()), threads=THREADS, progress=progress)
-        found = _including(found, content)
-    if grade is Grade.RECORDS:
-        found = _including(found, verify_records(vault, sorted(vault.heads()), progress=progress))
+    found = Found()
+    for one in up_to(grade):
+        found = including(found, verify_grade(vault, one, progress=progress))
     return found
 
 
-def _including(lower: Found, higher: Found) -> Found:
+def verify_grade(vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _all: None) -> Found:
+    """What this grade alone finds. Raises StorageFault, Locked."""
+    match grade:
+        case Grade.EXISTENCE:
+            return verify_existence(vault)
+        case Grade.CONTENT:
+            return verify_content(vault, list(vault.medium.list()), threads=THREADS, progress=progress)
+        case Grade.RECORDS:
+            return verify_records(vault, sorted(vault.heads()), progress=progress)
+
+
+def up_to(grade: Grade) -> list[Grade]:
+    """This grade and those below it, the lowest first."""
+    grades = list(Grade)
+    return grades[: grades.index(grade) + 1]
+
+
+def including(lower: Found, higher: Found) -> Found:
+    """What two grades found, with the counts of the higher."""
     merged = Found()
     merged.add(lower)
     merged.add(higher)
