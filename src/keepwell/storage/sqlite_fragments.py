@@ -8,16 +8,19 @@ checksum is right, and kept apart, for telling what is lost; it never becomes da
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
 from keepwell.model.errors import BadRequest
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Digest, Kind, parse_account_id
-from keepwell.model.record import Record, is_proven
+from keepwell.model.record import Properties, Record, is_proven
 from keepwell.storage.sqlite_carving import COLLECTION, CONTENT, ITEM, JOURNAL, LEDGER, META, Pages, Value
-from keepwell.storage.sqlite_snapshot import record_from
+from keepwell.storage.sqlite_snapshot import ItemRow, item_from, record_from
+
+_ITEM_COLUMNS: Final = (0, 1, 2, 4, 5, 6, 7, 9, 10, 11, 15)
+"""Of the table's columns those that make an item."""
 
 
 class CollectionSaid(msgspec.Struct, frozen=True):
@@ -37,6 +40,9 @@ class ItemSaid(msgspec.Struct, frozen=True):
     digest: Digest
     modified: str
     size: int
+    uid: str = ""
+    media_type: str = ""
+    properties: Properties | None = None
 
 
 def accounts_named(pages: Pages) -> list[AccountId]:
@@ -92,11 +98,21 @@ def collections_said(pages: Pages) -> Iterator[CollectionSaid]:
 def items_said(pages: Pages) -> Iterator[ItemSaid]:
     """Every row of an item that was there, of whatever age."""
     for row in pages.whole_rows(ITEM):
-        collection_id, name, seq, _born, _uid, _type, digest, size, _content, _created, modified = row.values[:11]
-        if not (isinstance(collection_id, int) and isinstance(seq, int) and isinstance(size, int)):
-            continue
-        if isinstance(digest, bytes) and isinstance(name, str) and isinstance(modified, str):
-            yield ItemSaid(collection_id, name, seq, Digest(digest.hex()), modified, size)
+        try:
+            item = item_from(cast(ItemRow, tuple(row.values[column] for column in _ITEM_COLUMNS)))
+        except (ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+            continue  # the trace of one that was removed
+        yield ItemSaid(
+            item.collection_id,
+            item.name,
+            item.sequence,
+            item.digest,
+            item.modified,
+            item.size,
+            item.uid,
+            item.media_type,
+            item.properties,
+        )
 
 
 def _proven(accounts: Sequence[AccountId], row: tuple[Value, ...]) -> Record | None:

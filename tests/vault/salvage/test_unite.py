@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepwell.model.record import Record
+from keepwell.model.names import Lineage
+from keepwell.model.record import Op, Record, seal
+from keepwell.storage.contract import Carried
 from keepwell.vault.loss import Gap
 from keepwell.vault.salvage.unite import History, unite
 from tests.vault.journals import Journal
@@ -94,3 +97,23 @@ def test_of_equal_ways_the_later_is_taken() -> None:
     last = other.carried[-1].record
     later = unite([*records_of(journal), *records_of(other)])
     assert later.runs[-1][-1] == max(last, journal.carried[-1].record, key=lambda one: (one.facts.at, one.hash))
+
+
+def test_a_newer_lineage_counts_even_when_it_is_shorter() -> None:
+    """History was taken back on purpose and went on: what the older lineage had above that is a fork."""
+    journal = journal_of(9)
+    newer = Journal()
+    newer.carried = journal.carried[:5]
+    for _number in range(2):
+        facts = newer.carried[-1].record
+        opened = msgspec.structs.replace(
+            facts.facts,
+            op=Op.OPEN,
+            lineage=Lineage("newnewnewnewnew2"),
+            at="2026-12-01T00:00:00.000000Z",
+            prev=facts.hash,
+            seq=facts.facts.seq + 1,
+        )
+        newer.carried.append(Carried(seal(opened)))
+    history = unite([*records_of(journal), *records_of(newer)])
+    assert (spans(history.runs), spans(history.forks)) == ([(1, 7)], [(6, 9)])

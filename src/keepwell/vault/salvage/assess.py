@@ -15,7 +15,7 @@ from keepwell.model.record import Op
 from keepwell.storage.sqlite_fragments import CollectionSaid, ItemSaid
 from keepwell.vault.loss import ITEMS_MAX, AccountLoss, Fate, Gap, KindLoss, LostItem
 from keepwell.vault.pack import LedgerNote
-from keepwell.vault.salvage.plan import AccountPlan
+from keepwell.vault.salvage.plan import AccountPlan, Addition, HasBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,44 @@ def _lacking(plan: AccountPlan) -> Iterator[LostItem]:
             )
 
 
+def additions(plan: AccountPlan, said: Said, has_bytes: HasBytes) -> list[Addition]:
+    """Items whose record is gone, while a row of a damaged file names them and their bytes are there."""
+    return [
+        Addition(
+            account=plan.account,
+            kind=collection.kind,
+            collection=collection.name,
+            name=item.name,
+            uid=item.uid,
+            media_type=item.media_type,
+            digest=item.digest,
+            size=item.size,
+            at=item.modified,
+            origin=f"a row, record {item.sequence}",
+            is_newer=True,
+            properties=item.properties,
+        )
+        for collection, item in _without_record(plan, said)
+        if has_bytes(item.digest)
+    ]
+
+
 def _named(plan: AccountPlan, said: Said) -> Iterator[LostItem]:
+    for collection, item in _without_record(plan, said):
+        name = (HOME_OF[collection.kind], collection.name, item.name)
+        yield LostItem(
+            kind=collection.kind,
+            collection=collection.name,
+            name=item.name,
+            seq=item.sequence,
+            at=item.modified,
+            size=item.size,
+            fate=Fate.INCOMPLETE if name in plan.items else Fate.LOST,
+            is_current=True,
+        )
+
+
+def _without_record(plan: AccountPlan, said: Said) -> Iterator[tuple[CollectionSaid, ItemSaid]]:
     """Items whose record is gone, when a row names them and no later change of them is known."""
     records = [record.facts for run in plan.history.runs for record in run]
     proven = {facts.seq for facts in records}
@@ -88,18 +125,8 @@ def _named(plan: AccountPlan, said: Said) -> Iterator[LostItem]:
         home = HOME_OF[collection.kind]
         name = (home, collection.name, item.name)
         later = max(plan.changed.get(name, 0), plan.changed.get((home, collection.name, ""), 0))
-        if later > item.sequence or plan.items.get(name) == item.digest:
-            continue
-        yield LostItem(
-            kind=collection.kind,
-            collection=collection.name,
-            name=item.name,
-            seq=item.sequence,
-            at=item.modified,
-            size=item.size,
-            fate=Fate.INCOMPLETE if name in plan.items else Fate.LOST,
-            is_current=True,
-        )
+        if later < item.sequence and plan.items.get(name) != item.digest:
+            yield collection, item
 
 
 def _kind_loss(kind: Kind, plan: AccountPlan, said: Said, items: list[LostItem], gaps: list[Gap]) -> KindLoss:
@@ -109,10 +136,10 @@ def _kind_loss(kind: Kind, plan: AccountPlan, said: Said, items: list[LostItem],
     entry = next((one for one in plan.ledger if one.kind is kind), None)
     here = entry.count if entry else 0
     noted = said.ledger.get(kind)
-    missing = noted[1] - plan.counts.get(kind, 0) - (len(names) - stale) if noted else 0
-    lost = max(sum(one.fate is Fate.LOST for one in current), missing, 0)
     is_newest = noted is not None and noted[0] >= plan.kinds.get(kind, 0)
     is_same = noted is not None and is_newest and (entry.set_hash_text if entry else "0" * 64) == noted[2]
+    missing = noted[1] - plan.counts.get(kind, 0) - (len(names) - stale) if noted and not is_same else 0
+    lost = max(sum(one.fate is Fate.LOST for one in current), missing, 0)
     return KindLoss(
         kind=kind,
         expected=noted[1] if noted is not None and is_newest else here - stale + len(names) + lost,

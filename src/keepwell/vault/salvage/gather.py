@@ -18,7 +18,7 @@ from typing import Final
 from pyrage.x25519 import Identity
 
 from keepwell.model.errors import BadRequest, Damaged, KeepwellError
-from keepwell.model.names import AccountId, Digest, parse_account_id
+from keepwell.model.names import AccountId, Digest, Lineage, parse_account_id
 from keepwell.model.record import Record, digest_of
 from keepwell.storage.sqlite_carving import Pages
 from keepwell.storage.sqlite_fragments import (
@@ -217,19 +217,21 @@ class _Looking:
         there = {self._shelf.add_body(body) for body in bodies(pages)}
         self._take(records)
         if len(accounts) == 1:
-            self._hear_account(accounts[0], pages, {one.facts.seq for one in records})
+            self._hear_account(accounts[0], pages, records)
         self._tell_account(name, records, there)
 
-    def _hear_account(self, account: AccountId, pages: Pages, proven: set[int]) -> None:
-        """What the projections say about records that are gone."""
+    def _hear_account(self, account: AccountId, pages: Pages, records: Sequence[Record]) -> None:
+        """What the projections say about records that are gone; in the lineage of the last record that is not."""
+        proven = {one.facts.seq for one in records}
+        lineage = max(records, key=lambda one: one.facts.seq).facts.lineage if records else Lineage("")
         for entry in ledgers_said(pages):
-            self._shelf.say_ledger(account, entry.kind, (entry.seq, entry.count, entry.set_hash_text))
+            self._shelf.say_ledger(account, lineage, entry.kind, (entry.seq, entry.count, entry.set_hash_text))
         for collection in collections_said(pages):
             if collection.id not in proven:
-                self._shelf.say_collection(account, collection)
+                self._shelf.say_collection(account, lineage, collection)
         for item in items_said(pages):
             if item.sequence not in proven:
-                self._shelf.say_item(account, item)
+                self._shelf.say_item(account, lineage, item)
 
     def _tell_account(self, name: str, records: Sequence[Record], there: set[Digest]) -> None:
         top = max((one.facts.seq for one in records), default=0)
@@ -245,9 +247,9 @@ class _Looking:
         self._take_pieces(pieces)
         index = index_said(stored)
         for frame in index.frames if index else ():
-            self._shelf.say_head(frame.account, frame.last)
+            self._shelf.say_head(frame.account, frame.lineage, frame.last, frame.head)
             for kind, note in frame.ledger.items():
-                self._shelf.say_ledger(frame.account, kind, note)
+                self._shelf.say_ledger(frame.account, frame.lineage, kind, note)
         if not _hash_fits(name, stored):
             self._fault(name, f"it is damaged; {len(pieces)} lines of it prove themselves")
         elif not pieces:
@@ -257,8 +259,8 @@ class _Looking:
         pieces = [one for lines in opened_tail(stored, self._keys) for one in pieces_of(lines)]
         self._take_pieces(pieces)
         for heads in heads_said(stored):
-            for account, (sequence, _hash) in heads.items():
-                self._shelf.say_head(account, sequence)
+            for account, (sequence, hashed) in heads.items():
+                self._shelf.say_head(account, Lineage(""), sequence, hashed)
         if stored and not pieces:
             self._fault(name, _NOT_OPENED)
 
@@ -271,9 +273,9 @@ class _Looking:
         if self._manifest is None or self._manifest.number < manifest.number:
             self._manifest = manifest
         for account, note in manifest.accounts.items():
-            self._shelf.say_head(account, note.seq)
+            self._shelf.say_head(account, note.lineage, note.seq, note.head)
             for kind, kind_note in note.ledger.items():
-                self._shelf.say_ledger(account, kind, kind_note)
+                self._shelf.say_ledger(account, note.lineage, kind, kind_note)
 
     def _look_at_blob(self, name: str, stored: bytes) -> None:
         body = unsealed(stored, self._keys) if name.endswith(SEALED_SUFFIX) else stored

@@ -14,6 +14,9 @@ A record behind a gap may show that something happened in it, and only what is s
 - of two items with one UID in a collection the older was removed;
 - what is removed and not there was put in the gap: nothing is left to remove.
 
+What nothing proves (`Addition`: an item that only a row or an export has) is added at the end, and only on demand:
+where nothing has its name, or what is there is older by the row's own number; never against an item with its UID.
+
 A put whose bytes are nowhere is left out: the item stays as it was in its last version that has bytes, or away when
 there is none, and is told as incomplete. It is never served empty.
 """
@@ -21,7 +24,7 @@ there is none, and is told as incomplete. It is never served empty.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -41,6 +44,24 @@ HasBytes = Callable[[Digest], bool]
 
 Name = tuple[Home, str, str]
 """An item's home, collection and name."""
+
+
+class Addition(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that no record proves, and whose bytes are there; `origin` is where it was found."""
+
+    account: AccountId
+    kind: Kind
+    collection: str
+    name: str
+    uid: str
+    media_type: str
+    digest: Digest
+    size: int
+    at: str
+    origin: str
+    is_newer: bool = False
+    """Whether it says itself that it came after every known change of its name."""
+    properties: Properties | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +89,12 @@ class AccountPlan:
     kinds: dict[Kind, int] = field(default_factory=dict)
     """The number, as it was, of the last proven change of each kind."""
     counts: dict[Kind, int] = field(default_factory=dict)
-    """Items of each kind right after the record of which `count_at` was asked."""
+    """Items of each kind right after the record of which `count_at` was asked, and those that rows added."""
 
     @property
     def is_unbroken(self) -> bool:
-        """Whether every known record stays as it was."""
-        return len(self.kept) == self.history.reach
+        """Whether every known record stays as it was, and nothing is added."""
+        return len(self.kept) == self.history.reach and not self.anew
 
     def sealed(self, lineage: Lineage, at: str, why: Properties) -> Iterator[Record]:
         """What is kept, then the record that begins the new lineage, then what is anew, as one chain."""
@@ -96,7 +117,11 @@ class AccountPlan:
 
 
 def plan_account(
-    account: AccountId, history: History, has_bytes: HasBytes, count_at: dict[Kind, int] | None = None
+    account: AccountId,
+    history: History,
+    has_bytes: HasBytes,
+    count_at: dict[Kind, int] | None = None,
+    additions: Iterable[Addition] = (),
 ) -> AccountPlan:
     """Decide what becomes of an account; `count_at` says after which record to count the items of a kind."""
     planning = _Planning(AccountPlan(account, history), has_bytes, count_at or {})
@@ -104,6 +129,9 @@ def plan_account(
     for record in records:
         planning.count_before(record.facts.seq)
         planning.take(record)
+    planning.count_before(history.reach + 1)
+    for addition in additions:
+        planning.add(addition)
     planning.finish()
     return planning.plan
 
@@ -133,10 +161,25 @@ class _Planning:
                 self._append(facts)
         self._note(record.facts)
 
+    def add(self, addition: Addition) -> None:
+        """Add an item that nothing proves, unless something stands against it."""
+        facts = _put_of(addition)
+        place = (HOME_OF[addition.kind], addition.collection)
+        collection = self._replay.collection(*place)
+        holder = self._uids.get(place, {}).get(facts.uid, facts.name)
+        is_other = collection is not None and collection.kind is not facts.kind
+        if is_other or holder != facts.name or (self._is_there(place, facts) and not addition.is_newer):
+            return
+        is_new = not self._is_there(place, facts)
+        for one in (*self._made(place, facts), facts):
+            self._append(one)
+        if addition.is_newer and addition.kind in self.plan.counts:
+            self.plan.counts[addition.kind] += is_new
+        self._set_aside((*place, facts.name))
+
     def finish(self) -> None:
         """Complete the plan."""
         plan = self.plan
-        self.count_before(plan.history.reach + 1)
         plan.counts |= {kind: self._counts[kind] for kind in self._count_at}
         plan.ledger = self._replay.ledger()
         plan.lacking += [
@@ -300,6 +343,26 @@ def _implied(facts: Facts, op: Op, collection: str, *, name: str = "", uid: str 
         properties={} if op is Op.MAKE else None,
         seq=0,
         uid=uid,
+    )
+
+
+def _put_of(addition: Addition) -> Facts:
+    return Facts(
+        account=addition.account,
+        at=addition.at,
+        by=f"{BY} (salvaged, unproven: {addition.origin})",
+        collection=addition.collection,
+        digest=addition.digest,
+        kind=addition.kind,
+        lineage=Lineage(""),
+        media_type=addition.media_type,
+        name=addition.name,
+        op=Op.PUT,
+        prev=GENESIS,
+        properties=addition.properties,
+        seq=0,
+        size=addition.size,
+        uid=addition.uid,
     )
 
 

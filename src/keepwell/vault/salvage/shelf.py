@@ -6,7 +6,7 @@ are copied to it; blobs and files, which may be large, are remembered by where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Final, cast
 
@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from keepwell.model.errors import Damaged
-from keepwell.model.names import AccountId, Digest, Kind
+from keepwell.model.names import AccountId, Digest, Kind, Lineage
 from keepwell.model.record import Facts, Record, canonical, digest_of
 from keepwell.storage.sqlite_fragments import CollectionSaid, ItemSaid
 from keepwell.vault.pack import LedgerNote
@@ -24,15 +24,20 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE record (account TEXT, seq INTEGER, hash BLOB, facts BLOB, PRIMARY KEY (account, seq, hash)) WITHOUT ROWID;
 CREATE TABLE body (digest BLOB UNIQUE, octets BLOB, place INTEGER, name TEXT);
-CREATE TABLE head (account TEXT PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
+CREATE TABLE head (account TEXT, lineage TEXT, seq INTEGER, hash BLOB, PRIMARY KEY (account, lineage, seq, hash))
+    WITHOUT ROWID;
 CREATE TABLE ledger (
-    account TEXT, kind TEXT, seq INTEGER, count INTEGER, set_hash TEXT, PRIMARY KEY (account, kind)
+    account TEXT, lineage TEXT, kind TEXT, seq INTEGER, count INTEGER, set_hash TEXT,
+    PRIMARY KEY (account, lineage, kind)
 ) WITHOUT ROWID;
-CREATE TABLE collection (account TEXT, id INTEGER, kind TEXT, name TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID;
+CREATE TABLE collection (
+    account TEXT, lineage TEXT, id INTEGER, kind TEXT, name TEXT, PRIMARY KEY (account, lineage, id)
+) WITHOUT ROWID;
 CREATE TABLE item (
-    account TEXT, collection INTEGER, name TEXT, seq INTEGER, digest BLOB, modified TEXT, size INTEGER,
-    PRIMARY KEY (account, collection, name)
+    account TEXT, lineage TEXT, collection INTEGER, name TEXT, seq INTEGER, said BLOB,
+    PRIMARY KEY (account, lineage, collection, name)
 ) WITHOUT ROWID;
+CREATE TABLE asked (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE file (place INTEGER, name TEXT, digest BLOB, size INTEGER);
 BEGIN;
 """
@@ -61,14 +66,15 @@ class Shelf:
         self._execute(_SCHEMA).fetchall()
         self._read_at = read_at
 
-    def add_record(self, record: Record) -> bool:
-        """Put a proven record on the shelf; whether it was not there."""
+    def add_record(self, record: Record) -> None:
+        """Put a proven record on the shelf; may be called again."""
         facts = record.facts
         self._execute(
             "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)",
             (facts.account, facts.seq, bytes.fromhex(record.hash), canonical(facts)),
         )
-        return self._connection.changes() > 0
+        if facts.digest is not None:
+            self._execute("INSERT OR IGNORE INTO asked VALUES (?)", (bytes.fromhex(facts.digest),))
 
     def add_body(self, body: bytes) -> Digest:
         """Put bytes on the shelf, by the digest that they have."""
@@ -89,40 +95,33 @@ class Shelf:
         )
         self.add_body_at(file.digest, file.place, file.name)
 
-    def say_head(self, account: AccountId, sequence: int) -> None:
-        """That the account had a record with this sequence; the highest counts."""
-        sql = "INSERT INTO head VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
-        self._execute(sql, (account, sequence))
+    def say_head(self, account: AccountId, lineage: Lineage, sequence: int, hashed: str = "") -> None:
+        """That the account had a record with this sequence and hash, when the hash is known."""
+        bindings = (account, lineage, sequence, bytes.fromhex(hashed))
+        self._execute("INSERT OR IGNORE INTO head VALUES (?, ?, ?, ?)", bindings)
 
-    def say_ledger(self, account: AccountId, kind: Kind, note: LedgerNote) -> None:
+    def say_ledger(self, account: AccountId, lineage: Lineage, kind: Kind, note: LedgerNote) -> None:
         """That this kind of the account came to this; the newest counts."""
         self._execute(
-            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
+            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
             " count = excluded.count, set_hash = excluded.set_hash WHERE seq < excluded.seq",
-            (account, kind, *note),
+            (account, lineage, kind, *note),
         )
-        self.say_head(account, note[0])
+        self.say_head(account, lineage, note[0])
 
-    def say_collection(self, account: AccountId, said: CollectionSaid) -> None:
+    def say_collection(self, account: AccountId, lineage: Lineage, said: CollectionSaid) -> None:
         """That the account had such a collection."""
-        self._execute("INSERT OR IGNORE INTO collection VALUES (?, ?, ?, ?)", (account, said.id, said.kind, said.name))
+        bindings = (account, lineage, said.id, said.kind, said.name)
+        self._execute("INSERT OR IGNORE INTO collection VALUES (?, ?, ?, ?, ?)", bindings)
 
-    def say_item(self, account: AccountId, said: ItemSaid) -> None:
+    def say_item(self, account: AccountId, lineage: Lineage, said: ItemSaid) -> None:
         """That the account had such an item; the newest of its name counts."""
         self._execute(
-            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
-            " digest = excluded.digest, modified = excluded.modified, size = excluded.size WHERE seq < excluded.seq",
-            (
-                account,
-                said.collection_id,
-                said.name,
-                said.sequence,
-                bytes.fromhex(said.digest),
-                said.modified,
-                said.size,
-            ),
+            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq,"
+            " said = excluded.said WHERE seq < excluded.seq",
+            (account, lineage, said.collection_id, said.name, said.sequence, msgspec.json.encode(said)),
         )
-        self.say_head(account, said.sequence)
+        self.say_head(account, lineage, said.sequence)
 
     def accounts(self) -> list[AccountId]:
         """Every account of which there is a record, or a word, in order."""
@@ -135,35 +134,42 @@ class Shelf:
         for facts, hashed in self._execute(sql, (account,)):
             yield Record(msgspec.json.decode(cast(bytes, facts), type=Facts), cast(bytes, hashed).hex())
 
-    def head(self, account: AccountId) -> int:
-        """The highest sequence that the account is said to have had; 0 when nothing says."""
-        return cast(int, self._execute("SELECT coalesce(max(seq), 0) FROM head WHERE account = ?", (account,)).get)
+    def head(self, account: AccountId, past: Set[Lineage]) -> int:
+        """The highest sequence that the account is said to have had, of a record that is not on the shelf; or 0.
 
-    def ledger(self, account: AccountId) -> dict[Kind, LedgerNote]:
+        Here and below, what is said of lineages that are `past` does not count.
+        """
+        sql = (
+            "SELECT coalesce(max(h.seq), 0) FROM head h LEFT JOIN record r"
+            " ON r.account = h.account AND r.seq = h.seq AND r.hash = h.hash"
+            " WHERE h.account = ? AND r.hash IS NULL AND h.lineage NOT IN (SELECT value FROM json_each(?))"
+        )
+        return cast(int, self._execute(sql, (account, _listed(past))).get)
+
+    def ledger(self, account: AccountId, past: Set[Lineage]) -> dict[Kind, LedgerNote]:
         """The newest that is said of each of its kinds."""
-        rows = self._execute("SELECT kind, seq, count, set_hash FROM ledger WHERE account = ?", (account,))
+        sql = (
+            "SELECT kind, seq, count, set_hash FROM ledger"
+            " WHERE account = ? AND lineage NOT IN (SELECT value FROM json_each(?)) ORDER BY seq"
+        )
+        rows = self._execute(sql, (account, _listed(past)))
         return {Kind(cast(str, row[0])): cast(LedgerNote, row[1:]) for row in rows}
 
-    def collections(self, account: AccountId) -> dict[int, CollectionSaid]:
+    def collections(self, account: AccountId, past: Set[Lineage]) -> dict[int, CollectionSaid]:
         """Which collections it is said to have had, by their ids."""
-        rows = self._execute("SELECT id, kind, name FROM collection WHERE account = ?", (account,))
+        sql = (
+            "SELECT id, kind, name FROM collection"
+            " WHERE account = ? AND lineage NOT IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._execute(sql, (account, _listed(past)))
         found = (CollectionSaid(cast(int, row[0]), Kind(cast(str, row[1])), cast(str, row[2])) for row in rows)
         return {one.id: one for one in found}
 
-    def items(self, account: AccountId) -> list[ItemSaid]:
+    def items(self, account: AccountId, past: Set[Lineage]) -> list[ItemSaid]:
         """Which items it is said to have had, by the sequence of the record that put them."""
-        sql = "SELECT collection, name, seq, digest, modified, size FROM item WHERE account = ? ORDER BY seq"
-        return [
-            ItemSaid(
-                cast(int, collection),
-                cast(str, name),
-                cast(int, seq),
-                Digest(cast(bytes, digest).hex()),
-                cast(str, modified),
-                cast(int, size),
-            )
-            for collection, name, seq, digest, modified, size in self._execute(sql, (account,))
-        ]
+        sql = "SELECT said FROM item WHERE account = ? AND lineage NOT IN (SELECT value FROM json_each(?)) ORDER BY seq"
+        rows = self._execute(sql, (account, _listed(past)))
+        return [msgspec.json.decode(cast(bytes, row[0]), type=ItemSaid) for row in rows]
 
     def has_body(self, digest: Digest) -> bool:
         """Whether bytes with this digest were found."""
@@ -183,21 +189,27 @@ class Shelf:
             raise Damaged(f"{name} is not what it was a moment ago", hint="Nobody else may write there meanwhile.")
         return body
 
+    def files(self) -> list[LooseFile]:
+        """Every loose file."""
+        return self._files("SELECT place, name, digest, size FROM file ORDER BY place, name")
+
     def unknown_files(self) -> list[LooseFile]:
         """The loose files whose bytes no record names."""
-        named = {
-            record.facts.digest
-            for account in self.accounts()
-            for record in self.records(account)
-            if record.facts.digest
-        }
-        rows = self._execute("SELECT place, name, digest, size FROM file ORDER BY place, name")
-        files = (
-            LooseFile(cast(int, place), cast(str, name), Digest(cast(bytes, digest).hex()), cast(int, size))
-            for place, name, digest, size in rows
+        return self._files(
+            "SELECT place, name, digest, size FROM file WHERE digest NOT IN (SELECT digest FROM asked)"
+            " ORDER BY place, name"
         )
-        return [file for file in files if file.digest not in named]
+
+    def _files(self, sql: str) -> list[LooseFile]:
+        return [
+            LooseFile(cast(int, place), cast(str, name), Digest(cast(bytes, digest).hex()), cast(int, size))
+            for place, name, digest, size in self._execute(sql)
+        ]
 
     def close(self) -> None:
         """Let go of the file; may be called twice."""
         self._connection.close(True)
+
+
+def _listed(past: Set[Lineage]) -> str:
+    return msgspec.json.encode(sorted(past)).decode()

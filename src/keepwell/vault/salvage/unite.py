@@ -4,7 +4,9 @@ Records prove themselves, and by `prev` which one they follow; so linked records
 record whose number follows another's without being linked to it is certain not to. What lies between is decided so,
 purely:
 
-- the history is the one that leads farthest: it ends with the record of the highest sequence (of two, the later);
+- the history is that of the newest lineage, which is the one with the latest record: a lineage begins when history was
+  taken back on purpose, so what the older one had above that does not count any more;
+- in it the history is the one that leads farthest: it ends with the record of the highest sequence (of two, the later);
 - it is followed back by its links; where a link's record is missing there is a gap, and the history goes on with the
   highest record below the gap, of which one of the same lineage is preferred;
 - every other record went another way: a fork. It is told and kept aside, never mixed in.
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keepwell.model.names import Lineage
 from keepwell.model.record import GENESIS, Record
 from keepwell.vault.loss import Gap
 
@@ -33,6 +36,12 @@ class History:
         return self.runs[-1][-1].facts.seq if self.runs else 0
 
     @property
+    def past(self) -> set[Lineage]:
+        """The lineages that a newer one took the place of: what is known of their ends does not count any more."""
+        records = (record.facts.lineage for run in (*self.runs, *self.forks) for record in run)
+        return set(records) - {run[-1].facts.lineage for run in self.runs[-1:]}
+
+    @property
     def until(self) -> str:
         """The moment of the last record."""
         return self.runs[-1][-1].facts.at if self.runs else ""
@@ -42,8 +51,9 @@ def unite(records: Iterable[Record]) -> History:
     """The history of one account's proven records; pure, and the same for any order of the records."""
     by_hash = {one.hash: one for one in records}
     downwards = sorted(by_hash.values(), key=_rank, reverse=True)
+    newest = max(by_hash.values(), key=lambda one: (one.facts.at, *_rank(one)), default=None)
     runs: list[tuple[Record, ...]] = []
-    top = downwards[0] if downwards else None
+    top = next((one for one in downwards if newest and one.facts.lineage == newest.facts.lineage), None)
     while top is not None:
         runs.append(_run_to(top, by_hash))
         top = _below(runs[-1][0], downwards)
