@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,15 +15,17 @@ from pyrage.x25519 import Identity
 
 from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
-from keepwell.model.record import Op
+from keepwell.model.record import Op, digest_of
 from keepwell.services.check import Checker
 from keepwell.services.directory import Directory
 from keepwell.services.exporting import export_account
 from keepwell.services.findings import Finding
-from keepwell.services.salvaging.salvage import Salvaged, Survey, salvaging
-from keepwell.storage.contract import Snapshot
+from keepwell.services.salvaging.build import Salvaged, carry_out
+from keepwell.services.salvaging.salvage import Survey, salvaging
+from keepwell.storage.contract import Entry, Snapshot, Transaction
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.keys import make_drill_key
+from keepwell.vault.lines import parse_lines
 from keepwell.vault.loss import AccountLoss, LossReport
 from keepwell.vault.pack import read_index
 from keepwell.vault.sealing import AgeSeal
@@ -36,6 +40,7 @@ from tests.services.fragments import (
     make_world,
     truth_of,
 )
+from tests.services.samples import card
 from tests.storage.damaged import ANNA, fill, new_store, open_account
 from tests.support.clock import FakeClock, SeededEntropy
 
@@ -74,10 +79,14 @@ class Outcome:
             return found + [finding for account in store.accounts() for finding in checker.check(account)]
 
 
-def salvage(into: Path, sources: Sequence[Path], keys: Sequence[Identity] = ()) -> Outcome:
-    with salvaging([str(one) for one in sources], keys, into, FakeClock(step_seconds=1), SeededEntropy(5)) as one:
+def salvage(
+    into: Path, sources: Sequence[Path], keys: Sequence[Identity] = (), *, add_unproven: bool = False
+) -> Outcome:
+    clock = FakeClock(step_seconds=1)
+    clock.advance(86_400)
+    with salvaging([str(one) for one in sources], keys, into, clock, add_unproven=add_unproven) as one:
         survey = one.survey()
-        return Outcome(into, survey, one.carry_out(survey, into))
+        return Outcome(into, survey, carry_out(one, survey, clock, SeededEntropy(5)))
 
 
 def journal(snapshot: Snapshot) -> list[object]:
@@ -376,7 +385,7 @@ def test_sources_are_never_written_to(world: World, tmp_path: Path) -> None:
 
 def test_a_survey_alone_leaves_nothing(world: World, tmp_path: Path) -> None:
     """What a dry run does: it tells the losses, and afterwards no folder is there."""
-    with salvaging([str(world.data)], [], tmp_path / "new", FakeClock(), SeededEntropy()) as one:
+    with salvaging([str(world.data)], [], tmp_path / "new", FakeClock()) as one:
         assert len(one.survey().accounts) == 3
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "new.salvaging").exists()
@@ -429,3 +438,158 @@ def test_a_source_that_is_not_there_is_refused(world: World, tmp_path: Path) -> 
     """A mistyped path is no copy that lost everything."""
     with pytest.raises(NotThere):
         salvage(tmp_path / "new", [world.data, tmp_path / "nothing"])
+
+
+def without_journal_rows(world: World, account: AccountId, names: set[str]) -> None:
+    """Damage the records that put these items, and nothing else."""
+    path = world.file(account)
+    octets = path.read_bytes()
+    for record in world.truths[account].records:
+        if record.facts.name in names:
+            row = bytes.fromhex(record.facts.prev) + bytes.fromhex(record.hash)
+            octets = octets.replace(row, row[:32] + bytes(32))
+    path.write_bytes(octets)
+
+
+CARDS = {"card-4-3.vcf", "card-4-7.vcf"}
+
+
+def test_items_that_only_rows_have_are_told_and_not_added(world: World, tmp_path: Path) -> None:
+    """The records of two cards are gone, their rows and bytes are there: lost by name, and offered."""
+    account = world.accounts["anna"]
+    without_journal_rows(world, account, CARDS)
+    outcome = salvage(tmp_path / "new", [world.data])
+    assert {one.name for one in outcome.loss(account).items} == CARDS
+    assert {one.name for one in outcome.survey.unproven} == CARDS
+    there = outcome.read(account, items_of)
+    assert isinstance(there, dict)
+    assert {name for _home, _collection, name in world.truths[account].items.keys() - there.keys()} == CARDS
+
+
+def test_items_that_only_rows_have_are_added_on_demand(world: World, tmp_path: Path) -> None:
+    """They come back as they were, and the ledger's set-hash proves that the kind is whole: nothing is held."""
+    account = world.accounts["anna"]
+    without_journal_rows(world, account, CARDS)
+    outcome = salvage(tmp_path / "new", [world.data], add_unproven=True)
+    assert outcome.read(account, items_of) == world.truths[account].items
+    assert outcome.read(account, lambda snapshot: snapshot.held()) == {}
+    assert all(kind.proven for kind in outcome.loss(account).kinds)
+    assert outcome.findings() == []
+
+
+def exported(world: World, folder: Path) -> Path:
+    with closing(SqliteStore(world.data)) as store:
+        export_account(store, world.accounts["anna"], "anna", folder)
+    return folder
+
+
+@pytest.mark.parametrize("add_unproven", [False, True], ids=["told", "added on demand"])
+def test_what_only_an_export_has_is_unproven(tmp_path: Path, *, add_unproven: bool) -> None:
+    """Only the first pack is left, and an export of later: its further cards are offered, and added on demand."""
+    world = make_world(tmp_path / "world")
+    account = world.accounts["anna"]
+    with closing(SqliteStore(world.data)) as store:
+        [verdict] = store.account(account).transact([_put_real_cards])
+        assert not isinstance(verdict, BaseException)
+    export = exported(world, tmp_path / "export")
+    outcome = salvage(tmp_path / "new", [world.vault, export], add_unproven=add_unproven)
+    assert [one.name for one in outcome.survey.unproven] == ["late-0.vcf", "late-1.vcf"]
+    assert outcome.survey.loose == []
+    there = outcome.read(account, items_of)
+    assert isinstance(there, dict)
+    late = {name for _home, _collection, name in there if name.startswith("late")}
+    assert late == ({"late-0.vcf", "late-1.vcf"} if add_unproven else set())
+    assert outcome.findings() == []
+
+
+def _put_real_cards(transaction: Transaction) -> None:
+    for number in range(2):
+        body = card(f"late-{number}")
+        name = f"late-{number}.vcf"
+        entry = Entry(
+            Op.PUT, "phone", Kind.CONTACTS, "contacts", name, f"late-{number}", "text/vcard", digest_of(body), len(body)
+        )
+        transaction.append(entry, body)
+
+
+def test_an_export_never_replaces_what_is_proven(world: World, tmp_path: Path) -> None:
+    """A file of the export was changed by hand: the card stays what its record says."""
+    export = exported(world, tmp_path / "export")
+    (export / "contacts/contacts/card-0-0.vcf").write_bytes(card("other"))
+    outcome = salvage(tmp_path / "new", [world.data, export], add_unproven=True)
+    assert outcome.read(world.accounts["anna"], items_of) == world.truths[world.accounts["anna"]].items
+
+
+def test_a_fork_is_told_and_kept_aside(world: World, tmp_path: Path) -> None:
+    """Two copies went different ways: the longer is taken; of the other every record is kept, with its bytes."""
+    account = world.accounts["anna"]
+    shutil.copytree(world.data, tmp_path / "other")
+    _put(world.data, account, ["a", "b", "c"])
+    _put(tmp_path / "other", account, ["x", "y"])
+    outcome = salvage(tmp_path / "new", [world.data, tmp_path / "other"])
+    reach = len(world.truths[account].records)
+    assert [(one.account, one.first, one.last) for one in outcome.survey.forks] == [(account, reach + 1, reach + 2)]
+    there = outcome.read(account, items_of)
+    assert isinstance(there, dict)
+    assert {name for _home, _collection, name in there} >= {"a", "b", "c"}
+    lines = parse_lines((outcome.into / f"set-aside/salvage/{account}.jsonl").read_bytes())
+    assert [(line.record.facts.name, line.body) for line in lines] == [("x", b"x"), ("y", b"y")]
+
+
+def _put(data: Path, account: AccountId, names: list[str]) -> None:
+    def work(transaction: Transaction) -> None:
+        for name in names:
+            body = name.encode()
+            entry = Entry(Op.PUT, "phone", Kind.CONTACTS, "contacts", name, "", "", digest_of(body), len(body))
+            transaction.append(entry, body)
+
+    clock = FakeClock(step_seconds=1)
+    clock.advance(3_600)
+    with closing(SqliteStore(data, clock)) as store:
+        assert store.account(account).transact([work]) == [None]
+
+
+def test_a_salvaged_folder_outweighs_what_it_was_made_of(world: World, tmp_path: Path) -> None:
+    """Salvaged again together with the old fragments, the new history stands, though the old one reached higher."""
+    account = world.accounts["anna"]
+    forget(world.packs()[1:3])
+    first = salvage(tmp_path / "first", [world.vault])
+    _put(first.into, account, ["new"])
+    second = salvage(tmp_path / "second", [first.into, world.vault])
+    with closing(SqliteStore(first.into)) as store, store.account(account).reading() as snapshot:
+        assert second.read(account, journal) == journal(snapshot)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_system_account_still_opens(world: World, tmp_path: Path, seed: int) -> None:
+    """Whatever is left of the system account, everybody has a login, and a check finds nothing."""
+    damage([world.file(SYSTEM_ACCOUNT)], seed, flips=150, zeroes=3)
+    outcome = salvage(tmp_path / "new", [world.data])
+    assert outcome.findings() == []
+    with closing(SqliteStore(outcome.into)) as store:
+        assert {one.account for one in Directory(store).account_documents()} == set(world.accounts.values())
+
+
+def test_a_failing_disk_is_read_around(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sectors of the account's file cannot be read: the rest of it is used, and how much is missing is told."""
+    account = world.accounts["anna"]
+    path, bad = world.file(account), 5 * 4096
+    read_bytes, pread = Path.read_bytes, os.pread
+
+    def failing_read_bytes(self: Path) -> bytes:
+        if self == path:
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(self)
+
+    def failing_pread(descriptor: int, length: int, offset: int) -> bytes:
+        if offset == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(descriptor, length, offset)
+
+    monkeypatch.setattr(Path, "read_bytes", failing_read_bytes)
+    monkeypatch.setattr(os, "pread", failing_pread)
+    outcome = salvage(tmp_path / "new", [world.folder])
+    monkeypatch.undo()
+    assert outcome.read(account, items_of) == world.truths[account].items
+    faults = {fault.name: fault.message for fault in outcome.survey.places[0].faults}
+    assert faults[str(path.relative_to(world.folder))].startswith("4096 of")

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from keepwell.cli.common import DEFAULTS, Common
@@ -13,7 +14,8 @@ from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.output import print_json, print_line, print_table, progress_bar, shown
 from keepwell.ground.clock import SystemClock
 from keepwell.ground.entropy import SystemEntropy
-from keepwell.services.salvaging.salvage import Salvaged, Survey, salvaging
+from keepwell.services.salvaging.build import Salvaged, carry_out
+from keepwell.services.salvaging.salvage import Survey, salvaging
 from keepwell.vault.keys import load_identities
 from keepwell.vault.loss import AccountLoss, Gap
 from keepwell.vault.salvage.gather import PlaceFound
@@ -36,6 +38,10 @@ def salvage(
     key: Annotated[
         list[Path] | None, Parameter(help="A file with a secret key of an encrypted vault. May be repeated.")
     ] = None,
+    add_unproven: Annotated[
+        bool,
+        Parameter(negative=(), help="Also add items that only an export, or a row without its record, still has."),
+    ] = False,
     dry_run: Annotated[bool, Parameter(negative=(), help="Only tell what there is, and what would be lost.")] = False,
     common: Common = DEFAULTS,
 ) -> int:
@@ -43,22 +49,23 @@ def salvage(
     keys = [identity for file in key or [] for identity in load_identities(file)]
     with ExitStack() as stack:
         with progress_bar("Gathering", unit="bytes") as progress:
-            one = stack.enter_context(salvaging(sources, keys, into, SystemClock(), SystemEntropy(), progress))
+            clock, entropy = SystemClock(), SystemEntropy()
+            one = stack.enter_context(salvaging(sources, keys, into, clock, progress, add_unproven=add_unproven))
         survey = one.survey()
         salvaged = None
         if not dry_run:
             with progress_bar("Building", unit="accounts") as progress:
-                salvaged = one.carry_out(survey, into, progress)
+                salvaged = carry_out(one, survey, clock, entropy, progress)
     if common.json:
-        print_json({"places": survey.places, "accounts": survey.accounts, "loose": survey.loose, "salvaged": salvaged})
+        print_json(msgspec.to_builtins(survey, enc_hook=str) | {"salvaged": salvaged})
     else:
-        _print_survey(survey)
+        _print_survey(survey, add_unproven=add_unproven)
         if salvaged is not None:
             _print_salvaged(salvaged, into)
     return ExitCode.OK if all(loss.is_whole for loss in survey.accounts) else ExitCode.PARTLY
 
 
-def _print_survey(survey: Survey) -> None:
+def _print_survey(survey: Survey, *, add_unproven: bool) -> None:
     for place in survey.places:
         _print_place(place)
     rows = [
@@ -70,6 +77,15 @@ def _print_survey(survey: Survey) -> None:
     print_table(("LOGIN", "ACCOUNT", "KIND", "EXPECTED", "RECOVERED", "INCOMPLETE", "LOST"), rows)
     for loss in survey.accounts:
         _print_loss(loss)
+    for fork in survey.forks:
+        print_line(f"{fork.account}: records {fork.first} to {fork.last} went another way, and are kept aside")
+    for one in survey.unproven[:NAMES_SHOWN_MAX]:
+        what = f"{one.kind} {one.collection}/{one.name} from {one.origin}"
+        print_line(f"{'added' if add_unproven else 'not added'}, unproven: {shown(what)}")
+    if len(survey.unproven) > NAMES_SHOWN_MAX:
+        print_line(f"and {len(survey.unproven) - NAMES_SHOWN_MAX} more that nothing proves, see --json")
+    if survey.unproven and not add_unproven:
+        print_line("To add what nothing proves as well, salvage again with --add-unproven.")
     for file in survey.loose:
         where = f"{survey.places[file.place].title}: {file.name}"
         print_line(f"not used: {shown(where)}: no record names its bytes, so nothing proves them")
