@@ -29,10 +29,11 @@ def rebuild_projections(connection: apsw.Connection, account: AccountId, blobs: 
         content_ids = {Digest(cast(bytes, digest).hex()): cast(int, number) for digest, number in rows}
         replay = _replayed(snapshot, content_ids)
 
-        def index_of(home: Home, digest: Digest) -> Index:
-            return indexer(home, snapshot.content(digest) or b"")
+        def indexes_of(home: Home, digests: list[Digest]) -> list[Index]:
+            bodies = [snapshot.content(digest) or b"" for digest in digests]
+            return [indexer(home, body) for body in bodies]
 
-        write_projections(connection, replay, content_ids, index_of)
+        write_projections(connection, replay, content_ids, indexes_of)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -5,8 +5,8 @@ indexes of large bytes stay in memory. The projections are made at the end, of w
 
 Order, and what a crash leaves behind: blobs are kept, each synced by the blob store, before the record that needs
 them is written; the file itself is written without any sync, because until it is complete nobody knows its name. A
-crash leaves a stray `.tmp-…` file and perhaps blobs that no record names; whoever asked syncs the
-finished file, then gives it its name, then syncs the folder (`sqlite`).
+crash leaves a stray `.tmp-…` file and perhaps blobs that no record names; whoever asked syncs the finished file, then
+gives it its name, then syncs the folder (`sqlite`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Restoring:
 
     def finish(self) -> None:
         self._write()
-        write_projections(self._connection, self._replay, self._content_ids, self._index_of)
+        write_projections(self._connection, self._replay, self._content_ids, self._indexes_of)
         if self._before is not None:
             lineage = self._before.facts.lineage
             self._connection.execute("UPDATE meta SET value = ? WHERE key = 'lineage'", (lineage,))
@@ -113,6 +113,8 @@ class _Restoring:
             self._octets += len(body)
         self._contents.append((number, bytes.fromhex(digest), body))
 
-    def _index_of(self, home: Home, digest: Digest) -> Index:
-        known = self._large.get((home, digest))
-        return self._indexer(home, self._snapshot.content(digest) or b"") if known is None else known
+    def _indexes_of(self, home: Home, digests: list[Digest]) -> list[Index]:
+        large = {digest: self._large[home, digest] for digest in digests if (home, digest) in self._large}
+        bodies = {digest: self._snapshot.content(digest) or b"" for digest in digests if digest not in large}
+        indexes = large | {digest: self._indexer(home, body) for digest, body in bodies.items()}
+        return [indexes[digest] for digest in digests]
