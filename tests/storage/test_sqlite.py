@@ -191,3 +191,14 @@ def test_sqlite_is_initialized_and_so_has_its_locks() -> None:
     """Settings that only an SQLite at rest takes are refused: without its locks, threads corrupt its memory."""
     with pytest.raises(apsw.MisuseError):
         apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+
+
+def test_an_account_can_be_made_when_memory_is_short(store: SqliteStore, tmp_path: Path) -> None:
+    """Pages that SQLite writes early, for want of memory, have their checksums as well."""
+    before = apsw.soft_heap_limit(1)
+    try:
+        account = store.create(ANNA, [make()])
+        done(account, *(put(f"friend {number}", b"body %d" % number) for number in range(300)))
+        assert account.check_medium() == []
+    finally:
+        apsw.soft_heap_limit(before)

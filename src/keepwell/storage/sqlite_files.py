@@ -34,6 +34,9 @@ Outcome = TypeVar("Outcome")
 FORMAT_VERSION = 1
 PAGE_OCTETS = 4096
 CHECKSUM_OCTETS = 8
+APPLICATION_ID = 0x4B657065
+"""What `file` may tell of an account's file by: `Kepe`."""
+
 CACHE_KIB = 1024
 """Page cache of one connection: accounts are many, and the system's own cache lies under it."""
 
@@ -194,6 +197,9 @@ def building(path: Path, account: AccountId, lineage: Lineage) -> Iterator[apsw.
         connection.reserve_bytes(reserve=CHECKSUM_OCTETS)
         for pragma in (f"page_size={PAGE_OCTETS}", "journal_mode=MEMORY", "synchronous=OFF"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
+        # The first page goes to the file alone: only once that says so does the VFS put checksums into pages. With
+        # SQLite's memory near its limit, others are written before the end of their transaction.
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}").fetchall()
         connection.execute("BEGIN")
         connection.execute(SCHEMA).fetchall()
         meta = [("format", str(FORMAT_VERSION)), ("lineage", lineage), ("account", account)]
