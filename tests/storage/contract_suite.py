@@ -553,6 +553,54 @@ class StoreContract:
             second.extend(records[:2], worded)
             assert len(carried(second)) == 2
 
+    def test_bytes_that_nothing_brings_are_lacking_until_they_are_supplied(self, store: Store) -> None:
+        """Records may come before their bytes; with the bytes the account is what it would have been."""
+        large = b"x" * 200_000
+        first = store.create(ANNA, [make()])
+        done(first, put_worded("bob", large), put_worded("eve", b"2"), put_worded("zoe", b"3"), remove("zoe"))
+        before, records = everything(first), carried(first)
+        store.set_aside(ANNA)
+        without = [Carried(one.record, b"2" if one.body == b"2" else None) for one in records]
+        second = store.restore(ANNA, without, worded, may_lack=True)
+        with second.reading() as snapshot:
+            # An engine that keeps large bytes beside the accounts has them still.
+            assert {digest_of(b"3")} <= set(snapshot.lacking()) <= {digest_of(b"3"), digest_of(large)}
+            assert [item.name for item, _ in snapshot.items_with_bodies(friends(snapshot).id, ["eve"])] == ["eve"]
+        second.supply([large, b"3", b"what no record names"], worded)
+        assert everything(second) == before
+        assert carried(second) == records
+        with second.reading() as snapshot:
+            assert list(snapshot.lacking()) == []
+            assert snapshot.content(digest_of(b"what no record names")) is None
+
+    def test_bytes_that_are_lacking_are_not_taken_for_there(self, store: Store) -> None:
+        """Whoever reads or carries bytes that never came back is told, and gets nothing in their place."""
+        first = store.create(ANNA, [make()])
+        done(first, put("bob", b"1"))
+        records = carried(first)
+        store.set_aside(ANNA)
+        second = store.restore(ANNA, [Carried(one.record) for one in records], worded, may_lack=True)
+        with second.reading() as snapshot:
+            with pytest.raises(Damaged):
+                snapshot.content(digest_of(b"1"))
+            with pytest.raises(Damaged):
+                list(snapshot.items_with_bodies(friends(snapshot).id))
+            with pytest.raises(Damaged):
+                list(snapshot.carried())
+
+    def test_a_put_of_bytes_that_are_lacking_brings_them(self, store: Store) -> None:
+        """When a device puts them again, they are there, for every record that names them."""
+        for body in (b"1", b"x" * 200_000):
+            first = store.create(ANNA, [make()])
+            done(first, put("bob", body))
+            records = carried(first)
+            store.set_aside(ANNA)
+            second = store.restore(ANNA, [Carried(one.record) for one in records], worded, may_lack=True)
+            done(second, put("eve", body))
+            with second.reading() as snapshot:
+                assert [found for _, found in snapshot.items_with_bodies(friends(snapshot).id)] == [body, body]
+            store.set_aside(ANNA)
+
     def test_the_lineage_becomes_that_of_the_last_record(self, account: AccountStore) -> None:
         """A history that began anew goes on anew: what is appended after it is of its lineage."""
         with account.reading() as snapshot:

@@ -14,9 +14,10 @@ from keepwell.model.names import AccountId, Home
 from keepwell.model.record import digest_of
 from keepwell.storage import sqlite as sqlite_module
 from keepwell.storage import sqlite_files
-from keepwell.storage.contract import Index
+from keepwell.storage.contract import Carried, Index
 from keepwell.storage.sqlite import SqliteStore
-from tests.storage.contract_suite import ANNA, StoreContract, done, friends, make, names, put
+from keepwell.storage.sqlite_transaction import BLOB_OCTETS_MIN
+from tests.storage.contract_suite import ANNA, StoreContract, carried, done, friends, make, names, put, worded
 
 
 class TestSqliteStore(StoreContract):
@@ -191,6 +192,25 @@ def test_sqlite_is_initialized_and_so_has_its_locks() -> None:
     """Settings that only an SQLite at rest takes are refused: without its locks, threads corrupt its memory."""
     with pytest.raises(apsw.MisuseError):
         apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+
+
+def test_a_large_body_is_lacking_in_a_store_that_never_had_it(store: SqliteStore, tmp_path: Path) -> None:
+    """Supplied later, it lies beside the accounts, and the index of its item is made."""
+    body = b"x" * BLOB_OCTETS_MIN
+    done(store.create(ANNA, [make()]), put("bob", body))
+    records = carried(store.account(ANNA))
+    other = SqliteStore(tmp_path / "other")
+    without = [Carried(one.record) for one in records]
+    account = other.restore(ANNA, without, worded, may_lack=True)
+    with account.reading() as snapshot:
+        assert list(snapshot.lacking()) == [digest_of(body)]
+    account.supply([body], worded)
+    with account.reading() as snapshot:
+        assert list(snapshot.lacking()) == []
+        assert snapshot.search_texts(friends(snapshot).id, []) == [("bob", worded(Home.CONTACTS, body).search_text)]
+    assert other.blobs.has(digest_of(body))
+    assert carried(account) == records
+    other.close()
 
 
 def test_an_account_can_be_made_when_memory_is_short(store: SqliteStore, tmp_path: Path) -> None:

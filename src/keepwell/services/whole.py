@@ -170,6 +170,10 @@ class WholeSnapshot:
         """Whether these bytes were here and were erased."""
         return self._snapshot.is_erased(digest)
 
+    def lacking(self) -> Iterator[Digest]:
+        """Digests that records here name and whose bytes are not here."""
+        return self._snapshot.lacking()
+
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole, and why."""
         return self._held

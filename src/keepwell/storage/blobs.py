@@ -57,6 +57,10 @@ class FileBlobs:
             raise Damaged(f"blob {digest} does not match its digest")
         return body
 
+    def has(self, digest: Digest) -> bool:
+        """Whether there is one of this name; only reading proves it."""
+        return self._path(digest).exists()
+
     def digests(self) -> Iterator[Digest]:
         """All that are held, in order."""
         for path in sorted(self._folder.glob("??/*")):

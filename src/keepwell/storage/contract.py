@@ -221,6 +221,13 @@ class Snapshot(Protocol):
         """Whether these bytes were here and were erased."""
         ...
 
+    def lacking(self) -> Iterator[Digest]:
+        """Digests that records here name and whose bytes are not here: they were left out when this was restored.
+
+        Reading such bytes raises Damaged.
+        """
+        ...
+
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole at the moment, and why: nothing of them may be listed or served.
 
@@ -296,6 +303,13 @@ class AccountStore(Protocol):
         """
         ...
 
+    def supply(self, bodies: Sequence[bytes], indexer: Indexer) -> None:
+        """Bring bytes that records here name and that are not here or are damaged; durable on return.
+
+        The indexes of items that have them follow. Bytes that no record names are not kept. Raises StorageFault.
+        """
+        ...
+
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""
         ...
@@ -316,10 +330,13 @@ class Store(Protocol):
         """Make the account's place, whole or not at all, with these works done. Raises AlreadyThere."""
         ...
 
-    def restore(self, account: AccountId, carried: Iterable[Carried], indexer: Indexer) -> AccountStore:
+    def restore(
+        self, account: AccountId, carried: Iterable[Carried], indexer: Indexer, *, may_lack: bool = False
+    ) -> AccountStore:
         """Make the account's place from the records of another copy, whole or not at all.
 
-        They are all its records, the first to the last, as for `AccountStore.extend`. Raises AlreadyThere, Damaged.
+        They are all its records, the first to the last, as for `AccountStore.extend`. With `may_lack` a put is taken
+        though nothing brings its bytes: they are lacking until they are supplied. Raises AlreadyThere, Damaged.
         """
         ...
 
@@ -363,6 +380,10 @@ class BlobStore(Protocol):
 
     def read(self, digest: Digest) -> bytes:
         """The bytes. Raises NotThere, or Damaged when they do not match."""
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether there is one of this name; only reading proves it."""
         ...
 
     def digests(self) -> Iterable[Digest]:

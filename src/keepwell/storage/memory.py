@@ -42,6 +42,10 @@ class MemoryBlobs:
             raise Damaged(f"blob {digest} does not match its digest")
         return self._bodies[digest]
 
+    def has(self, digest: Digest) -> bool:
+        """Whether there is one of this name."""
+        return digest in self._bodies
+
     def digests(self) -> Iterable[Digest]:
         """All that are held, in order."""
         return sorted(self._bodies)
@@ -53,7 +57,7 @@ class MemoryAccount:
     def __init__(self, account: AccountId, lineage: Lineage, clock: Clock) -> None:
         """Empty."""
         self._state = State(account, lineage)
-        self._holds = 0
+        self._changes = 0
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -71,7 +75,7 @@ class MemoryAccount:
 
     def version(self) -> int:
         """A number that is another one after every commit."""
-        return len(self._state.journal) + self._holds
+        return len(self._state.journal) + self._changes
 
     def transact(self, works: Sequence[Work], appended: list[Carried] | None = None) -> list[Verdict]:
         """Run the works in order; what they came to is put in place at once."""
@@ -83,11 +87,11 @@ class MemoryAccount:
             appended += transaction.appended
         return verdicts
 
-    def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
+    def extend(self, carried: Iterable[Carried], indexer: Indexer, *, may_lack: bool = False) -> None:
         """Append records of another copy, sealed as they are; none when one does not fit. Raises Damaged."""
         with self._lock:
             transaction = MemoryTransaction(self._state.copied(), self._clock)
-            transaction.extend(carried, indexer)
+            transaction.extend(carried, indexer, may_lack=may_lack)
             self._state = transaction.state
 
     def erase(self, through: int, digests: Sequence[Digest]) -> list[Digest]:
@@ -103,13 +107,22 @@ class MemoryAccount:
             self._state = state
             return gone
 
+    def supply(self, bodies: Sequence[bytes], indexer: Indexer) -> None:
+        """Bring bytes that records here name and that are not here or are damaged; indexes follow."""
+        with self._lock:
+            transaction = MemoryTransaction(self._state.copied(), self._clock)
+            for body in bodies:
+                transaction.supply(body, indexer)
+            self._state = transaction.state
+            self._changes += 1
+
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again."""
         with self._lock:
             state = self._state.copied()
             state.held = dict(reasons)
             self._state = state
-            self._holds += 1
+            self._changes += 1
 
 
 class MemoryStore:
@@ -143,12 +156,14 @@ class MemoryStore:
         self._accounts[account] = made
         return made
 
-    def restore(self, account: AccountId, carried: Iterable[Carried], indexer: Indexer) -> MemoryAccount:
+    def restore(
+        self, account: AccountId, carried: Iterable[Carried], indexer: Indexer, *, may_lack: bool = False
+    ) -> MemoryAccount:
         """Make the account from the records of another copy, whole or not at all. Raises AlreadyThere, Damaged."""
         if account in self._accounts:
             raise AlreadyThere(f"there is an account {account} already")
         made = self._empty(account)
-        made.extend(carried, indexer)
+        made.extend(carried, indexer, may_lack=may_lack)
         self._accounts[account] = made
         return made
 

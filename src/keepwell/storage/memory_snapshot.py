@@ -10,7 +10,6 @@ from keepwell.model.errors import Damaged
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Home, Kind, Lineage
 from keepwell.model.record import GENESIS, Op, Record, digest_of
-from keepwell.storage.carrying import missing
 from keepwell.storage.contract import Carried, Change, Collection, Head, Index, Item, SpanQuery
 
 
@@ -95,7 +94,7 @@ class MemorySnapshot:
             if names is None or item.name in names:
                 body = self.content(item.digest)
                 if body is None:
-                    raise Damaged(f"the bytes of {item.digest} are missing")
+                    raise Damaged(f"the bytes of {item.digest} were erased, and an item still has them")
                 yield item, body
 
     def uid_holder(self, collection_id: int, uid: str) -> Item | None:
@@ -171,10 +170,13 @@ class MemorySnapshot:
                 yield Carried(record, erased=True)
                 continue
             brought.add(digest)
-            body = self.content(digest)
-            if body is None:
-                raise missing(record)
-            yield Carried(record, body)
+            yield Carried(record, self.content(digest))
+
+    def lacking(self) -> Iterator[Digest]:
+        """Digests that records here name and whose bytes are not here."""
+        here = self._state.contents.keys() | self._state.erased
+        named = dict.fromkeys(one.facts.digest for one in self._state.journal)
+        return (digest for digest in named if digest is not None and digest not in here)
 
     def is_erased(self, digest: Digest) -> bool:
         """Whether these bytes were here and were erased."""
@@ -187,6 +189,8 @@ class MemorySnapshot:
     def content(self, digest: Digest) -> bytes | None:
         """Bytes by digest, of items past and present. Raises Damaged when they do not match it."""
         body = self._state.contents.get(digest)
+        if body is None and digest in self.lacking():
+            raise Damaged(f"the bytes of {digest} are missing")
         if body is not None and digest_of(body) != digest:
             raise Damaged(f"the bytes of {digest} do not match their digest")
         return body

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import msgspec
+
 from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.model.errors import AlreadyThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import HOME_OF, AccountId, Digest, Lineage
-from keepwell.model.record import Facts, Op, Properties, Record, seal
+from keepwell.model.record import Facts, Op, Properties, Record, digest_of, seal
 from keepwell.storage.carrying import check_carried, unfit
 from keepwell.storage.contract import NO_INDEX, Carried, Collection, Entry, Index, Indexer, Item, Verdict, Work
 from keepwell.storage.memory_snapshot import MemorySnapshot, State
@@ -82,26 +84,42 @@ class MemoryTransaction(MemorySnapshot):
             self._before = self._state.copied()
             self._appended_before = len(self.appended)
 
-    def extend(self, carried: Iterable[Carried], indexer: Indexer) -> None:
+    def extend(self, carried: Iterable[Carried], indexer: Indexer, *, may_lack: bool = False) -> None:
         """Take records that another copy sealed, and bring every projection and the lineage to them. Raises Damaged."""
         for one in carried:
             journal = self._state.journal
             check_carried(self._state.account, journal[-1] if journal else None, one)
             try:
-                self._take(one, indexer)
+                self._take(one, indexer, may_lack=may_lack)
             except (ValueError, AlreadyThere) as error:
                 raise unfit(one.record, error) from error
 
-    def _take(self, carried: Carried, indexer: Indexer) -> None:
+    def _take(self, carried: Carried, indexer: Indexer, *, may_lack: bool) -> None:
         facts, index = carried.record.facts, NO_INDEX
         if facts.op is Op.PUT and facts.kind is not None and facts.digest is not None:
             if carried.erased and facts.digest not in self._state.contents:
                 self._state.erased.add(facts.digest)
-            elif not carried.erased:
+            elif not carried.erased and (carried.body is not None or not may_lack):
                 self._keep_content(facts.digest, carried.body)
-            index = indexer(HOME_OF[facts.kind], self._state.contents.get(facts.digest, b""))
+            if facts.digest in self._state.contents:
+                index = indexer(HOME_OF[facts.kind], self._state.contents[facts.digest])
+            elif carried.erased:
+                index = indexer(HOME_OF[facts.kind], b"")
         self.replay(carried.record, index)
         self._state.lineage = facts.lineage
+
+    def supply(self, body: bytes, indexer: Indexer) -> None:
+        """Take bytes that a record names, and bring the indexes of items to them."""
+        digest = digest_of(body)
+        if digest in self._state.erased or all(one.facts.digest != digest for one in self._state.journal):
+            return
+        self._state.contents[digest] = body
+        for collection in self._state.collections.values():
+            items = self._state.items[collection.id]
+            for name, (item, _index) in items.items():
+                if item.digest == digest:
+                    index = indexer(HOME_OF[collection.kind], body)
+                    items[name] = (msgspec.structs.replace(item, component=index.component), index)
 
     def _keep_content(self, digest: Digest | None, body: bytes | None) -> bool:
         """Whether the bytes were not held before."""

@@ -121,10 +121,12 @@ class SqliteStore:
             connection.execute("COMMIT")
         return self.account(account)
 
-    def restore(self, account: AccountId, carried: Iterable[Carried], indexer: Indexer) -> SqliteAccount:
+    def restore(
+        self, account: AccountId, carried: Iterable[Carried], indexer: Indexer, *, may_lack: bool = False
+    ) -> SqliteAccount:
         """Make the account's file from another copy's records, whole or not at all. Raises AlreadyThere, Damaged."""
         with self._making(account) as temporary, building(temporary, account, self._new_lineage()) as connection:
-            restore_into(connection, account, self._blobs, carried, indexer)
+            restore_into(connection, account, self._blobs, carried, indexer, may_lack=may_lack)
         return self.account(account)
 
     def set_aside(self, account: AccountId, *, last: Head | None = None) -> str:

@@ -30,6 +30,7 @@ from keepwell.storage.sqlite_files import connect, disconnect
 from keepwell.storage.sqlite_places import Hold, PutAnew, identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
+from keepwell.storage.sqlite_supply import supply_bodies
 from keepwell.storage.sqlite_sweeping import needed_by
 from keepwell.storage.sqlite_transaction import SqliteTransaction
 
@@ -177,6 +178,11 @@ class SqliteAccount:
         """Those that the account has as blobs, once no write transaction of before is under way."""
         with self._writing("look") as connection:
             return needed_by(connection, digests)
+
+    def supply(self, bodies: Sequence[bytes], indexer: Indexer) -> None:
+        """Bring bytes that records here name and that are not here or are damaged; indexes follow."""
+        with self._writing("supply") as connection:
+            supply_bodies(connection, self._blobs, bodies, indexer)
 
     def hold(self, reasons: Mapping[Kind, str]) -> None:
         """Set which kinds are not whole, and why; with an empty mapping all are served again. Raises StorageFault."""

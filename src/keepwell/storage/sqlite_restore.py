@@ -12,14 +12,15 @@ gives it its name, then syncs the folder (`sqlite`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import apsw
 
-from keepwell.model.errors import AlreadyThere
+from keepwell.model.errors import AlreadyThere, Damaged, NotThere
 from keepwell.model.names import HOME_OF, AccountId, Digest, Home
 from keepwell.model.record import Op, Record
 from keepwell.storage.carrying import check_carried, missing, unfit
-from keepwell.storage.contract import BlobStore, Carried, Index, Indexer
+from keepwell.storage.contract import NO_INDEX, BlobStore, Carried, Index, Indexer
 from keepwell.storage.replay import Replay
 from keepwell.storage.sqlite_bulk import Row, write_projections
 from keepwell.storage.sqlite_snapshot import ERASED, SqliteSnapshot
@@ -34,11 +35,18 @@ _INSERT_CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?)"
 
 
 def restore_into(
-    connection: apsw.Connection, account: AccountId, blobs: BlobStore, carried: Iterable[Carried], indexer: Indexer
+    connection: apsw.Connection,
+    account: AccountId,
+    blobs: BlobStore,
+    carried: Iterable[Carried],
+    indexer: Indexer,
+    *,
+    may_lack: bool = False,
 ) -> None:
     """Fill a file that has no records yet, in one transaction. Raises Damaged; then the file is of no use."""
     connection.execute("BEGIN")
     restoring = _Restoring(connection, account, blobs, indexer)
+    restoring.may_lack = may_lack
     for one in carried:
         restoring.take(one)
     restoring.finish()
@@ -53,11 +61,14 @@ class _Restoring:
         self._account = account
         self._blobs = blobs
         self._indexer = indexer
+        self.may_lack = False
+        """Whether a put is taken whose bytes nothing brings."""
         self._snapshot = SqliteSnapshot(connection, account, blobs)
         self._replay = Replay()
         self._before: Record | None = None
         self._content_ids: dict[Digest, int] = {}
         self._erased: set[Digest] = set()
+        self._lacking: set[Digest] = set()
         self._large: dict[tuple[Home, Digest], Index] = {}
         self._journal: list[Row] = []
         self._contents: list[Row] = []
@@ -100,11 +111,13 @@ class _Restoring:
             self._erased.add(digest)
             body = ERASED
         elif body is None:
-            raise missing(record)
+            body = self._kept_before(record)
         else:
             self._erased.discard(digest)
         number = self._content_ids.setdefault(digest, len(self._content_ids) + 1)
-        if len(body) >= BLOB_OCTETS_MIN:
+        if body is None:
+            self._lacking.add(digest)
+        elif len(body) >= BLOB_OCTETS_MIN:
             self._blobs.put(body)
             # Indexed while they are at hand: reading them back would double the time of a restore of photos.
             self._large[HOME_OF[kind], digest] = self._indexer(HOME_OF[kind], body)
@@ -113,8 +126,18 @@ class _Restoring:
             self._octets += len(body)
         self._contents.append((number, bytes.fromhex(digest), body))
 
+    def _kept_before(self, record: Record) -> bytes | None:
+        """Bytes that nothing brings: perhaps the blob store has them, from another account or an earlier attempt."""
+        if not self.may_lack:
+            raise missing(record)
+        try:
+            return self._blobs.read(cast(Digest, record.facts.digest))
+        except (NotThere, Damaged):
+            return None
+
     def _indexes_of(self, home: Home, digests: list[Digest]) -> list[Index]:
-        large = {digest: self._large[home, digest] for digest in digests if (home, digest) in self._large}
-        bodies = {digest: self._snapshot.content(digest) or b"" for digest in digests if digest not in large}
-        indexes = large | {digest: self._indexer(home, body) for digest, body in bodies.items()}
+        indexes = {digest: self._large[home, digest] for digest in digests if (home, digest) in self._large}
+        indexes |= {digest: NO_INDEX for digest in digests if digest in self._lacking}
+        bodies = {digest: self._snapshot.content(digest) or b"" for digest in digests if digest not in indexes}
+        indexes |= {digest: self._indexer(home, body) for digest, body in bodies.items()}
         return [indexes[digest] for digest in digests]

@@ -321,6 +321,13 @@ class SqliteSnapshot:
                 raise missing(record)
             yield Carried(record, self._proven(digest, cast("bytes | None", row[-1])))
 
+    def lacking(self) -> Iterator[Digest]:
+        """Digests that records here name and whose bytes are not here."""
+        for (digest,) in self._execute("SELECT digest FROM content WHERE body IS NULL"):
+            found = Digest(cast(bytes, digest).hex())
+            if not self._blobs.has(found):
+                yield found
+
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole at the moment, and why."""
         text = self._execute("SELECT value FROM meta WHERE key = ?", (HELD_KEY,)).get

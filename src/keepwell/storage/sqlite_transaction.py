@@ -263,19 +263,25 @@ class SqliteTransaction(SqliteSnapshot):
         if hexadecimal is None:
             raise ValueError("a put needs a digest")
         digest = bytes.fromhex(hexadecimal)
-        known = self._execute("SELECT id, body = x'' FROM content WHERE digest = ?", (digest,)).fetchone()
-        is_held = known is not None and not (known[1] and hexadecimal != NOTHING_DIGEST)
-        if body is None and not is_held:
-            raise ValueError(f"a put of {hexadecimal} needs its bytes: they are not held")
-        if body is not None and len(body) >= BLOB_OCTETS_MIN:
+        found = self._execute("SELECT id, body = x'', body IS NULL FROM content WHERE digest = ?", (digest,)).fetchone()
+        number, is_empty, is_outside = cast("tuple[int, int, int]", found or (0, 0, 0))
+        is_held = number > 0 and not (is_empty and hexadecimal != NOTHING_DIGEST)
+        if body is None:
+            if not is_held:
+                raise ValueError(f"a put of {hexadecimal} needs its bytes: they are not held")
+            return number, False
+        if is_held and not is_outside:
+            return number, False
+        is_new = not is_held or not self._blobs.has(hexadecimal)
+        if len(body) >= BLOB_OCTETS_MIN:
             self._blobs.put(body)  # heals a blob that was lost since: this "yes" is about bytes that are there
             body = None
-        if known is None:
+        if number == 0:
             self._execute(INSERT_CONTENT, (digest, body))
             return self._connection.last_insert_rowid(), True
-        if not is_held:  # they were erased, and have come again
-            self._execute("UPDATE content SET body = ? WHERE id = ?", (body, known[0]))
-        return cast(int, known[0]), not is_held
+        if body is not None or not is_held:  # they were erased or lost, and have come again
+            self._execute("UPDATE content SET body = ? WHERE id = ?", (body, number))
+        return number, is_new
 
     def _keep_erased(self, hexadecimal: Digest) -> int:
         """The content's id; its bytes were erased, unless they came again before."""
