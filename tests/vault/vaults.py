@@ -5,6 +5,7 @@ from __future__ import annotations
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
 from keepwell.vault.keys import Recipients
 from keepwell.vault.layout import VAULT_DOCUMENT
+from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.sealing import PlainSeal, Seal
 from keepwell.vault.ship import line_of
@@ -16,9 +17,15 @@ SERVER = EpochDocument(epoch=0, server="test", at="2026-11-23T08:00:00.000000Z")
 PLAIN = PlainSeal()
 
 
-def new_vault(name: str = "near", *, seal: Seal = PLAIN, recipients: Recipients | None = None) -> Vault:
-    """An empty vault in memory, opened for writing."""
-    medium = MemoryMedium()
+def new_vault(
+    name: str = "near",
+    *,
+    seal: Seal = PLAIN,
+    recipients: Recipients | None = None,
+    medium: Medium | None = None,
+) -> Vault:
+    """An empty vault, opened for writing; in memory unless a medium is given."""
+    medium = medium or MemoryMedium()
     document = VaultDocument(keepwell_vault=1, id=f"v_{name}", made_at=SERVER.at, recipients=recipients)
     medium.create(VAULT_DOCUMENT, render_document(document))
     vault = open_vault(name, medium, lambda _document: seal, FakeClock())
@@ -43,11 +50,6 @@ def reopened(vault: Vault) -> Vault:
 
 def damage(vault: Vault, name: str, place: int = 20) -> None:
     """Flip a bit of an object, past all promises."""
-    medium = _memory(vault)
-    stored = medium.read(name)
-    medium.replace(name, stored[:place] + bytes([stored[place] ^ 1]) + stored[place + 1 :])
-
-
-def _memory(vault: Vault) -> MemoryMedium:
-    assert isinstance(vault.medium, MemoryMedium)
-    return vault.medium
+    stored = vault.medium.read(name)
+    vault.medium.remove(name)
+    vault.medium.create(name, stored[:place] + bytes([stored[place] ^ 1]) + stored[place + 1 :])

@@ -60,7 +60,7 @@ class Catalogue:
         for frame in pack.index.frames:
             frames = self._of(frame.account).frames
             frames.append(FrameRef(pack.name, frame, pack.index.epoch))
-            frames.sort(key=lambda ref: (ref.frame.first, -ref.frame.last))
+            frames.sort(key=_place)
 
     def drop_pack(self, name: str) -> None:
         """A pack that is gone, or not to be used."""
@@ -100,7 +100,7 @@ class Catalogue:
     def covering(self, account: AccountId) -> list[FrameRef]:
         """The fewest frames that hold the coverage by packs, in order; they may overlap."""
         holding = self._held.get(account)
-        return list(_chain(holding.frames)) if holding else []
+        return chain(holding.frames) if holding else []
 
     def frames(self, account: AccountId) -> list[FrameRef]:
         """Every frame of the account, those that overlap and those behind a gap included."""
@@ -134,6 +134,15 @@ class Catalogue:
 
     def _of(self, account: AccountId) -> _Holding:
         return self._held.setdefault(account, _Holding())
+
+
+def chain(refs: Iterable[FrameRef]) -> list[FrameRef]:
+    """The fewest of these frames of one account, of one or several vaults, that hold its unbroken run, in order."""
+    return list(_chain(sorted(refs, key=_place)))
+
+
+def _place(ref: FrameRef) -> tuple[int, int]:
+    return ref.frame.first, -ref.frame.last
 
 
 def _chain(frames: list[FrameRef]) -> Iterator[FrameRef]:

@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere
 from keepwell.model.names import AccountId, Digest
 from keepwell.model.record import check_follows, digest_of
 from keepwell.storage.contract import Carried, Head
 from keepwell.vault.catalogue import NOTHING, FrameRef
+from keepwell.vault.layout import blob_name
 from keepwell.vault.lines import Line
 from keepwell.vault.vault import Vault
 
@@ -39,8 +42,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLine:
+class FoundLine(msgspec.Struct, frozen=True):
     """A line, and the vault that it was read from."""
 
     vault: Vault
@@ -73,7 +75,7 @@ class Bodies:
 
     def __init__(self, vaults: Sequence[Vault], account: AccountId, findings: Findings) -> None:
         """What is passed over is added to the findings."""
-        self._vaults = vaults
+        self._vaults = {vault.name: vault for vault in vaults}
         self._account = account
         self._findings = findings
         self._others: dict[Digest, list[FoundLine]] | None = None
@@ -86,27 +88,36 @@ class Bodies:
         digest = found.line.record.facts.digest
         if digest is None or found.line.blob is None:
             return found.line.body
-        body = self._read_one(found, digest)
-        if body is not None:
-            return body
-        tried: set[tuple[str, str | None]] = {(found.vault.name, found.line.blob)}
-        for other in self._elsewhere().get(digest, ()):
-            place = other.vault.name, other.line.blob
-            if place not in tried and (body := self._read_one(other, digest)) is not None:
-                return body
-            tried.add(place)
-        return None
+        return self.find(digest, found.vault.name, found.line.blob)
 
-    def _read_one(self, found: FoundLine, digest: Digest) -> bytes | None:
-        name = found.line.blob
-        if name is None:
-            return found.line.body
+    def find(self, digest: Digest, vault: str, blob: str | None) -> bytes | None:
+        """Bytes by digest, proven, out of this object or whatever else has them. Raises Locked, StorageFault."""
+        tried = set[tuple[str, str]]()
+        for where, name in self._places(digest, vault, blob):
+            if (where, name) not in tried and (body := self._read_blob(where, name, digest)) is not None:
+                return body
+            tried.add((where, name))
+        lines = (found.line for found in self._elsewhere().get(digest, ()))
+        return next((line.body for line in lines if line.body is not None), None)
+
+    def _places(self, digest: Digest, vault: str, blob: str | None) -> Iterator[tuple[str, str]]:
+        """Objects that may have the bytes, the likeliest first; those that only other lines name come last."""
+        if blob is not None:
+            yield vault, blob
+        for name, other in self._vaults.items():
+            if not other.seal.sealed and other.medium.exists(blob_name(digest)):
+                yield name, blob_name(digest)
+        for found in self._elsewhere().get(digest, ()):
+            if found.line.blob is not None:
+                yield found.vault.name, found.line.blob
+
+    def _read_blob(self, vault: str, name: str, digest: Digest) -> bytes | None:
         try:
-            body = found.vault.read_blob(name)
+            body = self._vaults[vault].read_blob(name)
             if digest_of(body) != digest:
-                raise Damaged(f"{name} in vault {found.vault.name} does not hold the bytes {digest}")
+                raise Damaged(f"{name} in vault {vault} does not hold the bytes {digest}")
         except (Damaged, NotThere) as error:
-            self._findings.faults.append(Fault(found.vault.name, name, error))
+            self._findings.faults.append(Fault(vault, name, error))
             return None
         return body
 
@@ -114,7 +125,7 @@ class Bodies:
         """Every line of the account that brings bytes, by their digest: all frames are read for it, once."""
         if self._others is None:
             self._others = {}
-            for found in _all_lines(self._vaults, self._account):
+            for found in _all_lines(list(self._vaults.values()), self._account):
                 digest = found.line.record.facts.digest
                 if digest is not None and (found.line.blob is not None or found.line.body is not None):
                     self._others.setdefault(digest, []).append(found)

@@ -129,6 +129,16 @@ class Vault:
                 self._manifest = manifest
             self.problems = problems
 
+    def catalogue(self) -> Catalogue:
+        """What `look` found, for another process that reads this vault with this one; it must not be changed."""
+        with self._lock:
+            return self._catalogue
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Take for granted what another process found by `look`: reading proves it all the same."""
+        with self._lock:
+            self._catalogue = catalogue
+
     def claim(self, server: EpochDocument) -> int:
         """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault."""
         while True:
