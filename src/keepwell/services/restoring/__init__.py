@@ -1,0 +1,1 @@
+"""Restoring: from what vaults have to a data folder that is proven equal to their ledgers."""

@@ -1,0 +1,236 @@
+"""Restoring from damaged vaults: whatever proves itself comes, what does not is told by name, and held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from keepwell.model.names import SYSTEM_ACCOUNT, Kind
+from keepwell.model.record import Op
+from keepwell.services.restoring.place import LOSS_REPORT
+from keepwell.services.restoring.restore import RestoreOrder
+from keepwell.storage.sqlite import SqliteStore
+from keepwell.vault.layout import blob_name
+from keepwell.vault.loss import Fate, Gap, LossReport
+from keepwell.vault.vault import Vault
+from tests.vault.journals import ANNA, BERT, Journal
+from tests.vault.restores import (
+    card,
+    folder_vault,
+    held_in,
+    journal_in,
+    journal_of,
+    kind_loss,
+    loss_of,
+    people,
+    put_photo,
+    records_of,
+    restored,
+    server_vault,
+)
+from tests.vault.vaults import damage, fill
+
+
+def vault_in_parts(folder: Path, journal: Journal, *parts: tuple[int, int]) -> tuple[Vault, list[str]]:
+    """A vault with the journal in packs of these records each; and the packs' names."""
+    vault = folder_vault(folder)
+    fill(vault, people(journal))
+    names = [fill(vault, journal, first, last) for first, last in parts]
+    vault.put_manifest()
+    return vault, names
+
+
+def test_a_flipped_bit_in_a_pack_costs_what_only_it_had(tmp_path: Path) -> None:
+    """The journal is restored up to the damage; records, items and times that are missing are told."""
+    anna = journal_of(ANNA, 10)
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 6), (7, 9), (10, 12))
+    damage(vault, packs[1])
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into), tmp_path / "near")
+    assert journal_in(into) == records_of(anna)[:6]
+    loss, contacts = loss_of(outcome), kind_loss(outcome)
+    assert (loss.records_expected, loss.records_recovered) == (12, 6)
+    assert (contacts.expected, contacts.recovered, contacts.incomplete, contacts.lost) == (10, 4, 0, 6)
+    at = [one.facts.at for one in records_of(anna)]
+    assert loss.gaps == (Gap(7, 9, at[5], at[9]),)
+    assert [(item.name, item.fate) for item in loss.items] == [(f"friend {n}.vcf", Fate.LOST) for n in (7, 8, 9)]
+    assert packs[1] in {fault.name for fault in outcome.faults}
+
+
+def test_a_missing_pack_is_known_from_the_manifest(tmp_path: Path) -> None:
+    """Though no index speaks of it any more, what it held is counted as lost."""
+    anna = journal_of(ANNA, 10)
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 6), (7, 12))
+    vault.medium.remove(packs[1])
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert journal_in(tmp_path / "into") == records_of(anna)[:6]
+    assert (kind_loss(outcome).expected, kind_loss(outcome).recovered, kind_loss(outcome).lost) == (10, 4, 6)
+
+
+def test_an_account_of_which_nothing_is_left_is_lost_as_a_whole(tmp_path: Path) -> None:
+    """It is in the report with all that it had, and no empty account stands in for it."""
+    anna, bert = journal_of(ANNA, 10), journal_of(BERT, 3)
+    vault = server_vault(tmp_path / "near", anna, bert)
+    (pack,) = {ref.pack for ref in vault.frames(ANNA)}
+    damage(vault, pack)
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert (kind_loss(outcome).expected, kind_loss(outcome).recovered, kind_loss(outcome).lost) == (10, 0, 10)
+    assert loss_of(outcome).gaps == (Gap(1, 12),)
+    assert loss_of(outcome).login == "anna"
+    store = SqliteStore(tmp_path / "into")
+    assert store.accounts() == [BERT, SYSTEM_ACCOUNT]
+    store.close()
+
+
+def test_a_missing_blob_leaves_its_item_incomplete_and_everything_else_whole(tmp_path: Path) -> None:
+    """The record is there, the bytes are not: the kind is held, others are served."""
+    anna = journal_of(ANNA)
+    gone = put_photo(anna, "gone.jpg", b"\xff\xd8 gone " * 20_000)
+    put_photo(anna, "here.jpg")
+    vault = server_vault(tmp_path / "near", anna)
+    vault.medium.remove(blob_name(gone))
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into), tmp_path / "near")
+    photos = kind_loss(outcome, Kind.PHOTOS)
+    assert (photos.expected, photos.recovered, photos.incomplete, photos.lost) == (2, 1, 1, 0)
+    assert [(item.name, item.fate, item.is_current) for item in loss_of(outcome).items] == [
+        ("gone.jpg", Fate.INCOMPLETE, True)
+    ]
+    assert set(held_in(into)) == {Kind.PHOTOS}
+    assert journal_in(into) == records_of(anna)
+
+
+def test_an_older_version_without_bytes_holds_nothing(tmp_path: Path) -> None:
+    """Every item is there as it last was; that its history is not whole is told."""
+    anna = journal_of(ANNA)
+    gone = put_photo(anna, "sea.jpg", b"\xff\xd8 the first " * 20_000)
+    put_photo(anna, "sea.jpg")
+    vault = server_vault(tmp_path / "near", anna)
+    damage(vault, blob_name(gone))
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into), tmp_path / "near")
+    assert [(item.name, item.is_current) for item in loss_of(outcome).items] == [("sea.jpg", False)]
+    assert kind_loss(outcome, Kind.PHOTOS).proven
+    assert held_in(into) == {}
+
+
+def test_two_vaults_that_are_each_damaged_elsewhere_are_whole_together(tmp_path: Path) -> None:
+    """Records and bytes come from whichever has them; what was passed over is told, and nothing is lost."""
+    anna = journal_of(ANNA, 10)
+    first = put_photo(anna, "first.jpg", b"\xff\xd8 first " * 20_000)
+    second = put_photo(anna, "second.jpg", b"\xff\xd8 second " * 20_000)
+    near, near_packs = vault_in_parts(tmp_path / "near", anna, (1, 6), (7, 15))
+    far, far_packs = vault_in_parts(tmp_path / "far", anna, (1, 9), (10, 15))
+    damage(near, near_packs[1])
+    far.medium.remove(far_packs[0])
+    near.medium.remove(blob_name(first))
+    damage(far, blob_name(second))
+    fill(far, anna, 5, 9)
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near", tmp_path / "far")
+    assert outcome.loss is None
+    assert outcome.faults
+    assert journal_in(tmp_path / "into") == records_of(anna)
+    assert held_in(tmp_path / "into") == {}
+
+
+def test_what_is_missing_is_held_and_nothing_may_be_appended(tmp_path: Path) -> None:
+    """A kind that is short is not served as if it were whole; one that did not change since is."""
+    anna = journal_of(ANNA, 4)
+    anna.add(Op.MAKE, Kind.NOTES, "notes")
+    anna.put("late.vcf", card("Late"))
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 7), (8, 8))
+    vault.medium.remove(packs[1])
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into), tmp_path / "near")
+    assert set(held_in(into)) == {Kind.CONTACTS, Kind.SYSTEM}
+    assert {loss.kind: loss.proven for loss in loss_of(outcome).kinds} == {Kind.CONTACTS: False, Kind.NOTES: True}
+
+
+def test_the_report_is_written_beside_the_data(tmp_path: Path) -> None:
+    """What the command tells lies in the folder as a document."""
+    anna = journal_of(ANNA, 10)
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 6), (7, 12))
+    vault.medium.remove(packs[1])
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    written = msgspec.json.decode((tmp_path / "into" / LOSS_REPORT).read_bytes(), type=LossReport)
+    assert written == outcome.loss
+
+
+def test_a_later_run_with_a_whole_vault_mends_what_was_begun_with_a_damaged_one(tmp_path: Path) -> None:
+    """Bytes that one vault lacked come from another, and the kind is opened."""
+    anna = journal_of(ANNA)
+    gone = put_photo(anna, "gone.jpg")
+    near = server_vault(tmp_path / "near", anna)
+    server_vault(tmp_path / "far", anna)
+    near.medium.remove(blob_name(gone))
+    into = tmp_path / "into"
+    assert restored(RestoreOrder(into), tmp_path / "near").loss is not None
+    assert restored(RestoreOrder(into), tmp_path / "near", tmp_path / "far").loss is None
+    assert held_in(into) == {}
+    assert not (into / LOSS_REPORT).exists()
+
+
+def test_an_accepted_loss_is_served_and_can_be_told_from_the_journal(tmp_path: Path) -> None:
+    """Items without bytes are removed by new records, and nothing is held."""
+    anna = journal_of(ANNA)
+    gone = put_photo(anna, "gone.jpg", b"\xff\xd8 gone " * 20_000)
+    put_photo(anna, "here.jpg")
+    vault = server_vault(tmp_path / "near", anna)
+    vault.medium.remove(blob_name(gone))
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into, accept_loss=True), tmp_path / "near")
+    assert kind_loss(outcome, Kind.PHOTOS).incomplete == 1
+    assert held_in(into) == {}
+    *before, removal = journal_in(into)
+    assert before == records_of(anna)
+    assert (removal.facts.op, removal.facts.name, removal.facts.by) == (Op.REMOVE, "gone.jpg", "keepwell restore")
+    assert restored(RestoreOrder(into, accept_loss=True), tmp_path / "near").loss is not None
+    assert len(journal_in(into)) == len(anna.carried) + 1
+
+
+def test_accepting_that_records_are_lost_begins_a_new_lineage(tmp_path: Path) -> None:
+    """No sync token of the lost future is answered from what comes after."""
+    anna = journal_of(ANNA, 10)
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 6), (7, 12))
+    vault.medium.remove(packs[1])
+    into = tmp_path / "into"
+    restored(RestoreOrder(into, accept_loss=True), tmp_path / "near")
+    *before, opening = journal_in(into)
+    assert before == records_of(anna)[:6]
+    assert opening.facts.op is Op.OPEN
+    assert opening.facts.lineage != before[-1].facts.lineage
+    assert held_in(into) == {}
+
+
+@pytest.mark.parametrize("side", ["shorter", "longer"])
+def test_a_fork_is_told_and_costs_nothing(tmp_path: Path, side: str) -> None:
+    """What a fenced server wrote is no part of the account, nor of what is expected."""
+    anna, other = journal_of(ANNA, 4), journal_of(ANNA, 4)
+    vault = folder_vault(tmp_path / "near")
+    fill(vault, people(anna))
+    fill(vault, anna)
+    for number in range(1 if side == "shorter" else 5):
+        other.put(f"fenced {number}.vcf", b"never acknowledged")
+    fork = fill(vault, other, 7)
+    vault.epoch += 1
+    anna.put("new.vcf", b"acknowledged")
+    anna.put("newer.vcf", b"acknowledged")
+    fill(vault, anna, 7)
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert outcome.loss is None
+    assert {fault.name for fault in outcome.faults} == {fork}
+    assert journal_in(tmp_path / "into") == records_of(anna)
+
+
+def test_an_index_that_tells_another_ledger_is_told(tmp_path: Path) -> None:
+    """Nothing proves an index by itself: what it says and the items do not is no loss without a reason."""
+    anna = journal_of(ANNA, 3)
+    vault = folder_vault(tmp_path / "near")
+    fill(vault, people(anna))
+    run = anna.run(ledger={Kind.CONTACTS: (5, 4, "f" * 64)})
+    vault.put_pack([run], level=3)
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert not kind_loss(outcome).proven
+    assert set(held_in(tmp_path / "into")) == {Kind.CONTACTS}
