@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -22,25 +21,14 @@ COMMANDS = (
     *(("app-password", verb) for verb in ("add", "list", "revoke")),
     *(("grant", verb) for verb in ("add", "list", "remove")),
 )
-START_SECONDS_MAX = 0.3
 
 
-def test_the_help_starts_quickly() -> None:
-    """The fastest of a few runs takes less than the limit; processor time, because a test machine has other work."""
-    spans = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([str(KEEPWELL), "--help"], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spans.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spans) < START_SECONDS_MAX
-
-
-def test_the_help_imports_no_service() -> None:
-    """What a command needs is imported when it runs."""
-    script = "import sys; from keepwell.cli.main import main; main(['--help']); print('apsw' in sys.modules)"
+def test_the_help_imports_nothing_heavy() -> None:
+    """What a command needs is imported when it runs, so that the help is there at once."""
+    script = "import sys; from keepwell.cli.main import main; main(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "False"
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert imported & {"apsw", "granian", "icalendar", "jinja2", "lxml", "obstore", "pyrage", "starlette"} == set()
 
 
 def test_the_help_lists_commands_and_exit_codes(command: Command) -> None:

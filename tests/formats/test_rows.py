@@ -18,6 +18,11 @@ def test_what_the_lean_way_reads_the_careful_way_reads_alike(data: bytes) -> Non
         assert rows == read_carefully(text, 1)
 
 
+def test_a_folded_head_behind_base64_is_left_to_the_careful_way() -> None:
+    """A line without a colon may go on with the block before it, so the lean way does not take it."""
+    assert read_leanly("BEGIN:VCARD\r\nFN;ENCODING=BASE64:\r\nFN;\r\n TYPE=X:a\r\nEND:VCARD\r\n") is None
+
+
 def test_the_lean_way_takes_what_programs_write_today() -> None:
     """Ordinary cards and events, folds included, are read the lean way."""
     text = 'BEGIN:VCARD\r\nitem1.TEL;TYPE=HOME:1\r\nNOTE;X="a:b":x\r\n  y\r\nEND:VCARD\r\n'

@@ -147,6 +147,9 @@ def read_leanly(text: str) -> list[Row] | None:
     if ("=\r\n" in text or "=\n" in text) and any("QUOTED" in row[2].upper() for row in rows):
         return None
     if "\n " in text or "\n\t" in text:
+        # A first line without a colon may belong to a block of Base64 before it: the careful way looks.
+        if any(raw.find("\n") < raw.find(":") for raw, *_ in rows):
+            return None
         return [(raw, name, unfold(parameters), unfold(value)) for raw, name, parameters, value in rows]
     return rows
 
