@@ -593,3 +593,24 @@ def test_a_failing_disk_is_read_around(world: World, tmp_path: Path, monkeypatch
     assert outcome.read(account, items_of) == world.truths[account].items
     faults = {fault.name: fault.message for fault in outcome.survey.places[0].faults}
     assert faults[str(path.relative_to(world.folder))].startswith("4096 of")
+
+
+def test_what_was_erased_does_not_come_back(tmp_path: Path) -> None:
+    """Older versions were erased in the store: a vault that has them does not bring them back, and nothing is lost."""
+    world = make_world(tmp_path / "world", updates=True)
+    account = world.accounts["anna"]
+    truth = world.truths[account]
+    current = {digest_of(body) for body in truth.items.values()}
+    old = [digest for digest in truth.bodies if digest not in current]
+    with closing(SqliteStore(world.data)) as store:
+        assert store.account(account).erase(len(truth.records), old) == old
+    outcome = salvage(tmp_path / "new", [world.data, world.vault])
+    assert outcome.read(account, journal) == truth.records
+    assert outcome.read(account, lambda snapshot: [snapshot.content(digest) for digest in old]) == [None] * len(old)
+    assert outcome.loss(account).is_whole
+    assert outcome.salvaged.report.accounts == ()
+    assert all(truth.bodies[digest] not in path.read_bytes() for path in _files(outcome.into) for digest in old)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -88,6 +88,15 @@ def test_what_was_not_touched_is_found(file: AccountFile, damage: Damage) -> Non
         assert certain_bodies(file, damaged) <= found, seed
 
 
+def test_every_item_row_of_whole_pages_is_found(file: AccountFile, tmp_path: Path) -> None:
+    """What the rows say of items that are there is what SQLite reads of them."""
+    (tmp_path / "whole.db").write_bytes(file.octets)
+    with closing(apsw.Connection(str(tmp_path / "whole.db"), vfs="unix")) as connection:
+        rows = connection.execute("SELECT name, seq, lower(hex(digest)) FROM items WHERE digest IS NOT NULL").fetchall()
+    found = {(item.name, item.sequence, item.digest) for item in items_said(Pages(file.octets))}
+    assert found >= set(rows)
+
+
 def test_the_damage_of_these_tests_is_real(file: AccountFile) -> None:
     """The measure itself tells damaged files from whole ones: it is neither empty nor everything."""
     everything = {record.hash for record in file.records}

@@ -36,6 +36,10 @@ _WAL_HEADER_OCTETS: Final = 32
 _FRAME_HEADER_OCTETS: Final = 24
 _FRAME_OCTETS: Final = _FRAME_HEADER_OCTETS + PAGE_OCTETS
 
+_CHILD_OCTETS: Final = 4
+"""The number of the page below, before a cell that is in no leaf."""
+_LENGTH_OCTETS_MAX: Final = 4
+
 _FILE_HEADER_OCTETS: Final = 100
 _CELLS_BEHIND: Final = {0x02: 12, 0x0A: 8, 0x0D: 8}
 """By the type of a page that has rows: how far behind its beginning stands where its cells are."""
@@ -204,10 +208,20 @@ def _number_before(octets: bytes, at: int, start: int) -> tuple[int, int]:
     return number, begin
 
 
-def _cell_starts(octets: bytes, at: int, start: int) -> list[int]:
-    """Where in its page the cell with this header may begin: in a table, in a leaf of an index, elsewhere in one."""
-    before = _number_before(octets, at, start)[1]
-    return [one - start for one in (_number_before(octets, before, start)[1], before, before - 4)]
+def _cell_starts(octets: bytes, at: int, start: int) -> Iterator[int]:
+    """Where in its page the cell with this header may begin: in a table, in a leaf of an index, elsewhere in one.
+
+    It begins with the length of the payload, an integer of variable length; what stands before that may look like
+    a part of it, so each length that it can have is tried.
+    """
+    for end in (_number_before(octets, at, start)[1], at):
+        begin = end - 1
+        while begin >= start:
+            yield begin - start
+            yield begin - start - _CHILD_OCTETS
+            begin -= 1
+            if not octets[begin] & 0x80 or end - begin > _LENGTH_OCTETS_MAX:
+                break
 
 
 def _cells(page: bytes, *, is_first: bool) -> frozenset[int]:

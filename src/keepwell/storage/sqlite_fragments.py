@@ -17,7 +17,7 @@ from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Digest, Kind, parse_account_id
 from keepwell.model.record import Properties, Record, is_proven
 from keepwell.storage.sqlite_carving import COLLECTION, CONTENT, ITEM, JOURNAL, LEDGER, META, Pages, Value
-from keepwell.storage.sqlite_snapshot import ItemRow, item_from, record_from
+from keepwell.storage.sqlite_snapshot import ItemRow, is_erased, item_from, record_from
 
 _ITEM_COLUMNS: Final = (0, 1, 2, 4, 5, 6, 7, 9, 10, 11, 15)
 """Of the table's columns those that make an item."""
@@ -71,6 +71,13 @@ def bodies(pages: Pages) -> Iterator[bytes]:
     for row in pages.rows(CONTENT):
         if isinstance(row.values[2], bytes):
             yield row.values[2]
+
+
+def erased_said(pages: Pages) -> Iterator[Digest]:
+    """Digests of bytes that the file says were erased."""
+    for row in pages.whole_rows(CONTENT):
+        if isinstance(row.values[1], bytes) and is_erased(digest := Digest(row.values[1].hex()), row.values[2]):
+            yield digest
 
 
 def ledgers_said(pages: Pages) -> list[LedgerEntry]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepwell.model.names import Digest, Home, Kind, Lineage
-from keepwell.model.record import Op, Record, digest_of, seal
+from keepwell.model.record import Facts, Op, Record, digest_of, seal
 from keepwell.storage.contract import Carried
 from keepwell.storage.replay import Replay
 from keepwell.vault.salvage.plan import AccountPlan, plan_account
@@ -225,6 +225,42 @@ def test_items_are_counted_at_the_record_that_is_asked_for() -> None:
     records = [one.record for one in journal.carried if one.record.facts.seq != 4]
     counts = [plan_account(ANNA, unite(records), everything, {Kind.CONTACTS: at}).counts for at in (2, 3, 4, 5, 6, 99)]
     assert [one[Kind.CONTACTS] for one in counts] == [0, 1, 1, 2, 3, 3]
+
+
+def erased(*bodies: bytes) -> Callable[[Facts], bool]:
+    gone = {digest_of(body) for body in bodies}
+    return lambda facts: facts.digest in gone
+
+
+def test_erased_bytes_break_no_chain_and_are_no_loss() -> None:
+    """An older version was erased by order: its record stays, even when some copy still has the bytes."""
+    journal = Journal()
+    journal.put("bob", b"first")
+    journal.put("bob", b"second")
+    records = [one.record for one in journal.carried]
+    for has_bytes in (everything, without(b"first")):
+        plan = plan_account(ANNA, unite(records), has_bytes, is_erased=erased(b"first"))
+        assert (plan.kept, plan.anew, plan.lacking, plan.is_unbroken) == (records, [], [], True)
+
+
+def test_erased_bytes_behind_a_gap_are_left_out() -> None:
+    """What comes anew brings its bytes; a record whose bytes were erased does not come, and is no loss."""
+    journal = Journal()
+    for body in (b"lost", b"erased", b"last"):
+        journal.put("bob", body)
+    records = [one.record for one in journal.carried if one.record.facts.seq != 3]
+    plan = plan_account(ANNA, unite(records), everything, is_erased=erased(b"erased"))
+    assert ([one.digest for one in plan.anew], plan.lacking) == ([digest_of(b"last")], [])
+
+
+def test_an_item_is_not_there_with_erased_bytes() -> None:
+    """What took the erased version away is lost: the item is removed, never there without bytes."""
+    journal = Journal()
+    journal.put("bob", b"erased")
+    journal.put("bob", b"second")
+    records = [one.record for one in journal.carried[:3]]
+    plan = plan_account(ANNA, unite(records), everything, is_erased=erased(b"erased"))
+    assert (plan.items, [(one.op, one.name) for one in plan.anew]) == ({}, [("remove", "bob")])
 
 
 @given(

@@ -119,6 +119,8 @@ class _Building:
             digest = record.facts.digest
             if record.facts.op is not Op.PUT or digest is None or digest in brought:
                 yield Carried(record)
+            elif self._shelf.is_erased(record.facts):
+                yield Carried(record, erased=True)
             else:
                 brought.add(digest)
                 yield Carried(record, self._shelf.body(digest))
@@ -134,8 +136,9 @@ class _Building:
 
     def _line(self, record: Record) -> bytes:
         digest = record.facts.digest
-        has_bytes = digest is not None and self._shelf.has_body(digest)
-        return render_line(Carried(record, self._shelf.body(digest) if digest and has_bytes else None))
+        if digest is None or self._shelf.is_erased(record.facts) or not self._shelf.has_body(digest):
+            return render_line(Carried(record))
+        return render_line(Carried(record, self._shelf.body(digest)))
 
 
 def _complete(store: SqliteStore, done: Salvaged, clock: Clock, entropy: Entropy) -> None:

@@ -131,7 +131,8 @@ class Salvage:
     def _planned(self, account: AccountId, added: Sequence[Addition]) -> AccountPlan:
         history = unite(self.shelf.records(account))
         noted = {kind: note[0] for kind, note in self.shelf.ledger(account, history.past).items()}
-        return plan_account(account, history, self.shelf.has_body, noted, added)
+        is_erased = self.shelf.is_erased
+        return plan_account(account, history, self.shelf.has_body, noted, added, is_erased=is_erased)
 
     def _additions(self, account: AccountId) -> list[Addition]:
         """What nothing proves of the account, and could be added."""

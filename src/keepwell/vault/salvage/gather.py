@@ -25,6 +25,7 @@ from keepwell.storage.sqlite_fragments import (
     accounts_named,
     bodies,
     collections_said,
+    erased_said,
     items_said,
     ledgers_said,
     proven_records,
@@ -218,12 +219,14 @@ class _Looking:
         self._take(records)
         if len(accounts) == 1:
             self._hear_account(accounts[0], pages, records)
-        self._tell_account(name, records, there)
+        self._tell_account(name, records, there | set(erased_said(pages)))
 
     def _hear_account(self, account: AccountId, pages: Pages, records: Sequence[Record]) -> None:
         """What the projections say about records that are gone; in the lineage of the last record that is not."""
         proven = {one.facts.seq for one in records}
         lineage = max(records, key=lambda one: one.facts.seq).facts.lineage if records else Lineage("")
+        for digest in erased_said(pages):
+            self._shelf.say_erased(account, digest)
         for entry in ledgers_said(pages):
             self._shelf.say_ledger(account, lineage, entry.kind, (entry.seq, entry.count, entry.set_hash_text))
         for collection in collections_said(pages):

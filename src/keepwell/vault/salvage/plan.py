@@ -17,6 +17,9 @@ A record behind a gap may show that something happened in it, and only what is s
 What nothing proves (`Addition`: an item that only a row or an export has) is added at the end, and only on demand:
 where nothing has its name, or what is there is older by the row's own number; never against an item with its UID.
 
+Bytes that were erased by order do not come back, and are no loss: their records stay in the unbroken run, and are left
+out behind it.
+
 A put whose bytes are nowhere is left out: the item stays as it was in its last version that has bytes, or away when
 there is none, and is told as incomplete. It is never served empty.
 """
@@ -41,6 +44,9 @@ BY: Final = "keepwell"
 
 HasBytes = Callable[[Digest], bool]
 """Whether bytes with this digest were found."""
+
+IsErased = Callable[[Facts], bool]
+"""Whether the bytes of a record were erased."""
 
 Name = tuple[Home, str, str]
 """An item's home, collection and name."""
@@ -122,9 +128,11 @@ def plan_account(
     has_bytes: HasBytes,
     count_at: dict[Kind, int] | None = None,
     additions: Iterable[Addition] = (),
+    *,
+    is_erased: IsErased = lambda _facts: False,
 ) -> AccountPlan:
     """Decide what becomes of an account; `count_at` says after which record to count the items of a kind."""
-    planning = _Planning(AccountPlan(account, history), has_bytes, count_at or {})
+    planning = _Planning(AccountPlan(account, history), has_bytes, is_erased, count_at or {})
     records = [record for run in history.runs for record in run]
     for record in records:
         planning.count_before(record.facts.seq)
@@ -139,9 +147,10 @@ def plan_account(
 class _Planning:
     """The state after the records taken so far. Invariant: `plan.kept` is a whole chain, and its replay never fails."""
 
-    def __init__(self, plan: AccountPlan, has_bytes: HasBytes, count_at: dict[Kind, int]) -> None:
+    def __init__(self, plan: AccountPlan, has_bytes: HasBytes, is_erased: IsErased, count_at: dict[Kind, int]) -> None:
         self.plan = plan
         self._has_bytes = has_bytes
+        self._is_erased = is_erased
         self._count_at = dict(count_at)
         self._replay = Replay()
         self._uids: dict[tuple[Home, str], dict[str, str]] = {}
@@ -180,6 +189,7 @@ class _Planning:
     def finish(self) -> None:
         """Complete the plan."""
         plan = self.plan
+        self._remove_erased()
         plan.counts |= {kind: self._counts[kind] for kind in self._count_at}
         plan.ledger = self._replay.ledger()
         plan.lacking += [
@@ -189,6 +199,13 @@ class _Planning:
             for item in collection.items():
                 name = (HOME_OF[collection.kind], collection.name, item.put.name)
                 plan.items[name] = cast(Digest, item.put.digest)
+
+    def _remove_erased(self) -> None:
+        """Remove items whose bytes were erased: what took them away is in a gap."""
+        for collection in self._replay.collections():
+            for item in collection.items():
+                if self._is_erased(item.put):
+                    self._append(_implied(item.put, Op.REMOVE, collection.name, name=item.put.name, uid=item.put.uid))
 
     def _keep(self, record: Record) -> bool:
         kept, facts = self.plan.kept, record.facts
@@ -233,7 +250,9 @@ class _Planning:
             del self._uids[place]
 
     def _lacks_bytes(self, facts: Facts) -> bool:
-        return facts.op is Op.PUT and (facts.digest is None or not self._has_bytes(facts.digest))
+        if facts.op is not Op.PUT or self._is_erased(facts):
+            return False
+        return facts.digest is None or not self._has_bytes(facts.digest)
 
     def _note(self, facts: Facts) -> None:
         """What is known of the item after this record, in numbers as they were."""
@@ -272,7 +291,7 @@ class _Planning:
             case Op.SET:
                 yield from self._made(place, facts)
                 yield same
-            case Op.PUT if not self._lacks_bytes(facts):
+            case Op.PUT if not (self._lacks_bytes(facts) or self._is_erased(facts)):
                 yield from self._made(place, facts)
                 yield from self._uid_freed(place, facts)
                 yield same

@@ -37,6 +37,7 @@ CREATE TABLE item (
     account TEXT, lineage TEXT, collection INTEGER, name TEXT, seq INTEGER, said BLOB,
     PRIMARY KEY (account, lineage, collection, name)
 ) WITHOUT ROWID;
+CREATE TABLE erased (account TEXT, digest BLOB, PRIMARY KEY (account, digest)) WITHOUT ROWID;
 CREATE TABLE asked (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE file (place INTEGER, name TEXT, digest BLOB, size INTEGER);
 BEGIN;
@@ -123,6 +124,10 @@ class Shelf:
         )
         self.say_head(account, lineage, said.sequence)
 
+    def say_erased(self, account: AccountId, digest: Digest) -> None:
+        """That these bytes of the account were erased."""
+        self._execute("INSERT OR IGNORE INTO erased VALUES (?, ?)", (account, bytes.fromhex(digest)))
+
     def accounts(self) -> list[AccountId]:
         """Every account of which there is a record, or a word, in order."""
         rows = self._execute("SELECT account FROM record UNION SELECT account FROM head ORDER BY account")
@@ -170,6 +175,12 @@ class Shelf:
         sql = "SELECT said FROM item WHERE account = ? AND lineage NOT IN (SELECT value FROM json_each(?)) ORDER BY seq"
         rows = self._execute(sql, (account, _listed(past)))
         return [msgspec.json.decode(cast(bytes, row[0]), type=ItemSaid) for row in rows]
+
+    def is_erased(self, facts: Facts) -> bool:
+        """Whether the bytes of this record are said to be erased: then they do not come back, whatever has them."""
+        digest = bytes.fromhex(facts.digest or "")
+        sql = "SELECT 1 FROM erased WHERE account = ? AND digest = ?"
+        return self._execute(sql, (facts.account, digest)).get is not None
 
     def has_body(self, digest: Digest) -> bool:
         """Whether bytes with this digest were found."""
