@@ -14,6 +14,7 @@ from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.output import print_json, print_line, print_table, progress_bar, shown
 from keepwell.ground.clock import SystemClock
 from keepwell.ground.entropy import SystemEntropy
+from keepwell.services.restoring.place import LOSS_REPORT
 from keepwell.services.salvaging.build import Salvaged, carry_out
 from keepwell.services.salvaging.salvage import Survey, salvaging
 from keepwell.vault.keys import load_identities
@@ -129,6 +130,6 @@ def _print_salvaged(salvaged: Salvaged, into: Path) -> None:
         print_line("See whose each is (keepwell history LOGIN), then: keepwell account enable LOGIN")
     if salvaged.report.accounts:
         print_line(
-            f"What is lost is in {into / 'loss-report.json'}. Kinds that are not whole are held (503) until you decide."
+            f"What is lost is in {into / LOSS_REPORT}. Kinds that are not whole are held (503) until you decide."
         )
     print_line("It has no vaults yet. Add one in a new, empty place: keepwell vault add NAME URL")

@@ -75,7 +75,7 @@ class Place:
             self.note = msgspec.structs.replace(self.note, finished_at=at)
             _write_note(self.folder, self.note)
         if not self.is_finished:
-            _require_free(self.into)
+            require_free(self.into)
             # What an earlier run made and this one replaced by more.
             shutil.rmtree(self.folder / SET_ASIDE, ignore_errors=True)
             self.folder.rename(self.into)
@@ -89,7 +89,7 @@ class Place:
 def require_place(into: Path) -> None:
     """Refuse a place that is taken or nothing can be renamed to, before anything is read. Raises Refused, Damaged."""
     if _note_in(into) is None:
-        _require_free(into)
+        require_free(into)
 
 
 def open_place(into: Path, wanted: RestoreNote) -> Place:
@@ -98,7 +98,7 @@ def open_place(into: Path, wanted: RestoreNote) -> Place:
     finished = _note_in(into)
     if finished is not None:
         return _place_to_fill(into, finished, wanted)
-    _require_free(into)
+    require_free(into)
     building = into.with_name(into.name + BUILDING_SUFFIX)
     make_folder(building)
     lock = _locked(building)
@@ -128,18 +128,19 @@ def _place_to_fill(into: Path, finished: RestoreNote, wanted: RestoreNote) -> Pl
     return Place(into, into, finished, True, True, _locked(into))
 
 
-def _require_free(into: Path) -> None:
+def require_free(into: Path) -> None:
+    """Refuse a place where something is, or to which nothing can be renamed. Raises AlreadyThere, BadRequest."""
     if into.is_symlink() or (into.exists() and not into.is_dir()):
         raise AlreadyThere(f"{into} is there already, and no folder", hint="Name another place.")
     if into.is_dir() and any(into.iterdir()):
         raise AlreadyThere(
             f"{into} is there already, and not empty",
-            hint="A restore never overwrites anything: name an empty folder, or one that is not there.",
+            hint="Nothing is ever overwritten: name an empty folder, or one that is not there.",
         )
     if into.is_mount():
         raise BadRequest(
             f"{into} is where a file system is mounted, so no finished folder can be put in its place",
-            hint=f"Restore into a folder in it: {into / 'data'}",
+            hint=f"Name a folder in it: {into / 'data'}",
         )
 
 

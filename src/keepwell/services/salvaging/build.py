@@ -19,6 +19,7 @@ from keepwell.model.record import Op, Record
 from keepwell.services.accounts import Accounts, complete_system_account, ensure_system_account
 from keepwell.services.directory import Directory
 from keepwell.services.indexing import index_again
+from keepwell.services.restoring.place import LOSS_REPORT
 from keepwell.services.salvaging.salvage import Salvage, Survey
 from keepwell.storage.contract import Carried
 from keepwell.storage.sqlite import SqliteStore
@@ -28,7 +29,6 @@ from keepwell.vault.loss import LossReport
 from keepwell.vault.salvage.assess import Said, kinds_to_hold
 from keepwell.vault.salvage.plan import AccountPlan
 
-LOSS_REPORT: Final = "loss-report.json"
 ASIDE: Final = "set-aside/salvage"
 """Where records that are not in a journal as they were sealed are kept, in a file of lines for each account."""
 

@@ -13,6 +13,7 @@ from typing import Final
 from keepwell.ground.durable import make_folder, sync_folder
 from keepwell.ground.process import try_lock
 from keepwell.model.errors import AlreadyThere, Unavailable
+from keepwell.services.restoring.place import require_free
 
 _SUFFIX: Final = ".salvaging"
 _LOCK: Final = ".salvage.lock"
@@ -35,9 +36,9 @@ class BuildingPlace:
         """Give the folder its name. Raises AlreadyThere when something came there meanwhile, OSError."""
         require_free(self.into)
         self.shelf.unlink()
-        (self.folder / _LOCK).unlink()
         self.folder.rename(self.into)
         sync_folder(self.into.parent)
+        (self.into / _LOCK).unlink()
 
 
 @contextmanager
@@ -46,8 +47,8 @@ def building(into: Path) -> Iterator[BuildingPlace]:
 
     What a killed run left there is taken away first. Raises AlreadyThere, Unavailable (another salvage builds it).
     """
-    require_free(into)
     into = into.absolute()
+    require_free(into)
     folder = into.with_name(into.name + _SUFFIX)
     lock = folder / _LOCK
     if folder.exists() and not lock.exists() and any(folder.iterdir()):
@@ -65,9 +66,3 @@ def building(into: Path) -> Iterator[BuildingPlace]:
         os.close(descriptor)
         if lock.exists():
             shutil.rmtree(folder)
-
-
-def require_free(into: Path) -> None:
-    """Raise AlreadyThere unless `into` is not there, or an empty folder."""
-    if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
-        raise AlreadyThere(f"{into} is there already, and not empty", hint="A salvage fills only an empty place.")

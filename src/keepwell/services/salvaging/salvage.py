@@ -7,7 +7,8 @@
    bytes by their digests) before the next. Kinds of which something may be missing are held: 503 instead of a listing
    with holes, from which devices would delete what they still have.
 3. `loss-report.json` is written and the shelf taken away.
-4. The folder is renamed to INTO, which is not there, or empty; the folder above it is synced.
+4. The folder is renamed to INTO, which is not there, or empty; the folder above it is synced. The lock file goes last;
+   a crash before that leaves it there, where it harms nothing.
 
 A crash, or an error, before 4 leaves INTO as it was; the next run takes the folder of the old one away and begins anew.
 While it works, a run holds a lock on its folder.
