@@ -235,6 +235,20 @@ def test_bytes_that_are_gone_here_come_from_the_vault(here: Desk) -> None:
     assert sound(here)
 
 
+def test_an_item_that_is_here_without_its_bytes_gets_them_back(here: Desk) -> None:
+    """It is the same item, so it needs no record; only those bytes come that are not here."""
+    here.put("photos", "sea.jpg", PHOTO, Home.PHOTOS)
+    here.put("contacts", "bob.vcf", card("bob"))
+    vault = shipped(here)
+    blob_file(here, PHOTO).unlink()
+    preview = restorer(here, vault).preview(here.actor, Wish(here.account))
+    assert (preview.plan.is_empty, preview.supplies) == (True, (digest_of(PHOTO),))
+    assert restore(here, vault).records == 0
+    assert here.bodies("photos", Home.PHOTOS) == {"sea.jpg": PHOTO}
+    assert restorer(here, vault).preview(here.actor, Wish(here.account)).is_empty
+    assert sound(here)
+
+
 def test_bytes_that_nothing_has_are_told_and_the_rest_comes_back(here: Desk) -> None:
     """An item without bytes is never put; with `restored` what has its name here stays."""
     here.put("photos", "sea.jpg", PHOTO, Home.PHOTOS)
@@ -252,6 +266,19 @@ def test_bytes_that_nothing_has_are_told_and_the_rest_comes_back(here: Desk) -> 
     assert here.bodies("photos", Home.PHOTOS) == {"sky.jpg": PHOTO + b"2", "sun.jpg": b"new"}
     (tally,) = (one.tally for one in restored.preview.plan.collections if one.kind is Kind.PHOTOS)
     assert (tally.missing, tally.back) == (2, 1)
+
+
+def test_bytes_that_were_erased_for_good_stay_erased(here: Desk) -> None:
+    """Though the copy still has them."""
+    here.put("contacts", "bob.vcf", card("bob"))
+    here.put("contacts", "eve.vcf", card("eve"))
+    vault = shipped(here)
+    here.remove("contacts", "bob.vcf")
+    here.remove("contacts", "eve.vcf")
+    here.keepwell.store.account(here.account).erase(here.head(), [digest_of(card("bob"))])
+    restored = restore(here, vault)
+    assert [one.name for one in restored.preview.missing] == ["bob.vcf"]
+    assert here.bodies("contacts") == {"eve.vcf": card("eve")}
 
 
 def blob_file(here: Desk, body: bytes) -> Path:
@@ -295,6 +322,7 @@ class Meddling:
         self._times = times
         self._asked = 0
         self.name = copy.name
+        self.is_vault = False
 
     def accounts(self) -> list[AccountId]:
         return self._copy.accounts()
@@ -397,3 +425,18 @@ def test_the_journal_of_a_damaged_vault_comes_back_as_far_as_it_leads(here: Desk
     restore(here, copy)
     assert here.bodies("contacts") == {"bob.vcf": card("bob")}
     assert copy.faults()
+
+
+def test_an_account_that_is_behind_its_vault_is_left_to_the_start(here: Desk) -> None:
+    """New records would fork what a start simply continues, whatever moment is wished for."""
+    here.put("contacts", "bob.vcf", card("bob"))
+    vault = new_vault()
+    store = other_server(here)
+    put_there(here, store, "eve.vcf", "eve", card("eve"))
+    ship(vault, store, store.accounts())
+    with pytest.raises(Unavailable, match="leads on"):
+        restore(here, reopened(vault))
+    with pytest.raises(Unavailable, match="leads on"):
+        restorer(here, reopened(vault)).preview(here.actor, Wish(here.account, sequence=here.head()))
+    restore(here, FolderCopy("there", store))
+    assert set(here.bodies("contacts")) == {"bob.vcf", "eve.vcf"}

@@ -29,6 +29,11 @@ class Copy(Protocol):
         """What people call it."""
         ...
 
+    @property
+    def is_vault(self) -> bool:
+        """Whether it is a copy of one live journal, which must not go on another way."""
+        ...
+
     def accounts(self) -> list[AccountId]:
         """Every account that it has something of."""
         ...
@@ -48,6 +53,8 @@ class Copy(Protocol):
 
 class VaultCopy:
     """A vault."""
+
+    is_vault = True
 
     def __init__(self, vault: Vault) -> None:
         """One that was looked at."""
@@ -88,6 +95,8 @@ class VaultCopy:
 
 class FolderCopy:
     """A data folder that is not the live one: restored, salvaged, or of another server."""
+
+    is_vault = False
 
     def __init__(self, name: str, store: Store) -> None:
         """Over its store."""

@@ -76,7 +76,7 @@ class Tally:
     removed: int = 0
     """Of those only here: they go."""
     missing: int = 0
-    """Items whose bytes no copy has: nothing is done about them. They are not counted in `back` and the others."""
+    """Items whose bytes no copy has, or that were erased: nothing is done about them, and they count nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,11 +66,13 @@ class Then:
     base: State
     sequence: int
     at: str
+    leads_on: bool
+    """Whether the copy has the whole live journal, and more behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An item of the copy whose bytes are neither in it nor here."""
+    """An item of the copy whose bytes are neither in it nor here, or were erased here for good."""
 
     spot: Spot
     name: str
@@ -86,6 +88,13 @@ class Preview:
     at: str
     based_on: int
     missing: tuple[Missing, ...]
+    supplies: tuple[Digest, ...]
+    """Bytes of items that are the same here and in the copy, and that only the copy has: they come without a record."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.plan.is_empty and not self.supplies
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class LiveRestorer:
         self._copy = copy
 
     def preview(self, actor: Actor, wish: Wish) -> Preview:
-        """What would be done now. Raises NotThere, Locked, Damaged, StorageFault."""
+        """What would be done now. Raises NotThere, Unavailable (a start must heal), Locked, Damaged, StorageFault."""
         return self._prepare(actor, wish).preview
 
     def restore(
@@ -138,6 +147,7 @@ class LiveRestorer:
             if only_if_based_on not in {None, prepared.preview.based_on}:
                 raise _changed(only_if_based_on)
             plans = prepared.preview.plan.collections
+            self._supply(actor, wish, prepared.preview.supplies)
             try:
                 for number, plan in enumerate(plans, start=1):
                     records += self._carry_out(actor, wish, prepared, plan)
@@ -158,12 +168,20 @@ class LiveRestorer:
     def _prepare(self, actor: Actor, wish: Wish) -> _Prepared:
         with self._store.account(actor.account).reading() as snapshot:
             then = read_then(self._copy, wish, snapshot)
+            if then.leads_on and self._copy.is_vault:
+                raise _behind(self._copy.name, actor.login, snapshot.head().sequence)
             now = state_now(snapshot)
             planning = _Planning(snapshot, self._copy, wish, now, then)
             plan, missing = planning.plan()
-            preview = Preview(plan, then.sequence, then.at, snapshot.head().sequence, tuple(missing))
+            supplies = tuple(planning.supplies())
+            preview = Preview(plan, then.sequence, then.at, snapshot.head().sequence, tuple(missing), supplies)
         basis = {spot: one.sequence for spot, one in now.items()}
         return _Prepared(preview, basis, planning.indexes, planning.lacking, planning.merged)
+
+    def _supply(self, actor: Actor, wish: Wish, digests: Sequence[Digest]) -> None:
+        place = self._store.account(actor.account)
+        for _digest, body in self._copy.bodies(wish.account, set(digests)) if digests else ():
+            place.supply([body], index_again)
 
     def _carry_out(self, actor: Actor, wish: Wish, prepared: _Prepared, plan: CollectionPlan) -> int:
         """How many records were made. Raises _Moved."""
@@ -243,28 +261,37 @@ class _Planning:
         ]
         return _counted(self._planned(_without(state, nowhere, self._now)), missing), missing
 
+    def supplies(self) -> list[Digest]:
+        """Bytes that items have here and in the copy, and that only the copy can prove: all of them are read for it."""
+        here = {item.digest for one in self._now.values() for item in one.items.values()}
+        state = kinds_of(self._then.state, self._wish.kind)
+        both = {item.digest for one in state.values() for item in one.items.values() if item.digest in here}
+        absent = {digest for digest in both if _held(self._snapshot, digest) is None}
+        found = self._copy.bodies(self._wish.account, absent) if absent else ()
+        return sorted(digest for digest, _body in found)
+
     def _planned(self, state: State) -> LivePlan:
         label = f"restored {self._then.at[:10]}"
         return plan_live_restore(self._now, state, self._wish.keep, label, self._merge)
 
     def _look_for_bytes(self, plan: LivePlan) -> set[Digest]:
-        """Index what the plan puts; bytes that are nowhere."""
+        """Index what the plan puts; bytes that are nowhere, or must not come back."""
         wanted: dict[Digest, tuple[Home, int]] = {}
         for placed in (one for collection in plan.collections for one in collection.placed):
             item = placed.step.item
             if placed.step.op is Op.PUT and item is not None:
                 wanted[item.digest] = placed.spot[0], item.size
-        lacking = set[Digest]()
+        lacking, erased = set[Digest](), set[Digest]()
         for digest, (home, _size) in wanted.items():
             body = self.merged.get(digest) or _held(self._snapshot, digest)
-            if body is None:
-                lacking.add(digest)
-            else:
+            if body is not None:
                 self.indexes[digest] = _index_of(home, body)
+            else:
+                (erased if self._snapshot.is_erased(digest) else lacking).add(digest)
         for digest, body in self._copy.bodies(self._wish.account, lacking) if lacking else ():
             self.indexes[digest] = _index_of(wanted[digest][0], body)
             self.lacking[digest] = wanted[digest][1]
-        return lacking - self.lacking.keys()
+        return erased | (lacking - self.lacking.keys())
 
     def _fetch_cards(self, state: State) -> None:
         """Bytes of cards that may have to be merged and are not here: sought once, not for each."""
@@ -309,22 +336,22 @@ def read_then(copy: Copy, wish: Wish, live: Snapshot) -> Then:
     """
     target = _target(copy, wish)
     making, base = _AccountInTheMaking(), None
-    ours = iter(live.records())
-    last: Record | None = None
+    ours, shared, leads_on = iter(live.records()), True, False
+    then: Record | None = None
     for record in copy.records(wish.account):
-        if target and record.facts.seq > target:
-            break
-        if base is None:
+        is_wished = target == 0 or record.facts.seq <= target
+        if shared:
             own = next(ours, None)
-            if own is None or own.hash != record.hash:
-                base = making.state()
-        making.take(record.facts)
-        last = record
-    if last is None or (target and last.facts.seq != target):
-        ends = last.facts.seq if last else 0
+            shared, leads_on = own is not None and own.hash == record.hash, own is None
+            base = making.state() if is_wished and not shared else base
+        if is_wished:
+            making.take(record.facts)
+            then = record
+    if then is None or (target and then.facts.seq != target):
+        ends = then.facts.seq if then else 0
         raise NotThere(f"{copy.name} has records 1 to {ends} of {wish.account}, not record {target}")
     state = making.state()
-    return Then(state, state if base is None else base, last.facts.seq, last.facts.at)
+    return Then(state, state if base is None else base, then.facts.seq, then.facts.at, leads_on)
 
 
 def state_now(snapshot: Snapshot) -> State:
@@ -461,6 +488,14 @@ def _require_apart(transaction: Transaction, placed: Placed) -> None:
 
 def _changed_spots(plans: Iterable[CollectionPlan]) -> tuple[Spot, ...]:
     return tuple(dict.fromkeys(placed.spot for plan in plans for placed in plan.placed))
+
+
+def _behind(copy: str, login: str, sequence: int) -> Unavailable:
+    """New records here would make two histories of one."""
+    return Unavailable(
+        f"{login} ends with record {sequence} here, and {copy} leads on from there",
+        hint="Start the server with that vault (keepwell vault add): it takes those records as they are.",
+    )
 
 
 def _changed(based_on: int | None) -> PreconditionFailed:
