@@ -34,7 +34,7 @@ _COMMANDS: Final = (
     ("history", "history:history", "Show who changed what in an account, and old versions."),
     ("rewind", "rewind:rewind", "Make a collection again what it was at a moment."),
     ("status", "status:status", "Show how many copies there are, what they are worth, and when that was proven."),
-    ("restore", "restore:restore", "Bring everything back out of vaults, into an empty place."),
+    ("restore", "restore:restore", "Bring back what copies have: all into an empty place, or one account live."),
     ("check", "check:check", "Check every page, chain, digest and projection."),
     ("verify", "verify:verify", "Prove that vaults hold what they must."),
     ("salvage", "salvage:salvage", "Unite what is left of damaged copies into a new data folder."),

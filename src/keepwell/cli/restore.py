@@ -14,6 +14,7 @@ from keepwell.app.restore import restore as carry_out
 from keepwell.cli.common import DEFAULTS, Common
 from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.output import print_json, progress_bar
+from keepwell.cli.restore_live import NOT_LIVE, LiveOptions, Wishes, live_order, restore_live
 from keepwell.cli.restore_output import plan_document, print_plan, print_restored
 from keepwell.model.errors import BadRequest, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
@@ -32,7 +33,7 @@ def restore(
     from_: Annotated[
         list[str], Parameter(name="--from", negative=(), help="A vault: a folder or s3://…; may be repeated.")
     ],
-    into: Annotated[Path, Parameter(help="Where to: a folder that is empty or not there.")],
+    into: Annotated[Path | None, Parameter(help="Where to: a folder that is empty or not there.")] = None,
     account: Annotated[
         list[str] | None, Parameter(negative=(), help="Only this account (login or id); may be repeated.")
     ] = None,
@@ -53,6 +54,7 @@ def restore(
     ] = False,
     dry_run: Annotated[bool, Parameter(negative=(), help="Only show the plan.")] = False,
     workers: Annotated[int | None, Parameter(help="Processes at work; as many as there are cores.")] = None,
+    how: LiveOptions = NOT_LIVE,
     common: Common = DEFAULTS,
 ) -> int:
     """Bring everything back out of vaults into an empty place, proven; run again it goes on where it was stopped."""
@@ -60,6 +62,13 @@ def restore(
     moment = parse_target(at) if at is not None else ""
     if (seq is not None and (at is not None or len(account or []) != 1)) or (seq is not None and seq < 1):
         raise BadRequest("--seq is a record of one account", hint="Give one --account with it, and no --at.")
+    if how.live:
+        if into is not None or accept_loss or workers is not None or kind_order is not None:
+            raise BadRequest("--live changes an account where it is served", hint="Leave out what is for --into.")
+        wishes = Wishes(from_, account or [], kind or [], moment, seq or 0, key or [], dry_run)
+        return restore_live(live_order(wishes, how), common)
+    if into is None:
+        raise BadRequest("where to?", hint="Into an empty place: --into FOLDER. Into a served account: --live.")
     require_place(into)
     urls = [url if "://" in url else str(Path(url).absolute()) for url in from_]
     opened = open_sources(urls, _identities(key or []))
