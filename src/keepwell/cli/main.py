@@ -39,6 +39,7 @@ _COMMANDS: Final = (
     ("verify", "verify:verify", "Prove that vaults hold what they must."),
     ("salvage", "salvage:salvage", "Unite what is left of damaged copies into a new data folder."),
     ("upgrade", "upgrade:upgrade", "Bring the data folder to this version's format, or back."),
+    ("report", "report:report", "Tell what is lost, over all copies."),
     ("access", "access:access", "Show who used an account, from where and with what."),
 )
 _GROUPS: Final = (

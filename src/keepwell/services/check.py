@@ -7,7 +7,7 @@ the data; when those are damaged it refuses, because it would make a damaged sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -59,7 +59,7 @@ class Checker:
     def __init__(self, store: Store) -> None:
         """Over a store; the system account may be damaged, then logins are not known."""
         self._store = store
-        self._logins = _logins(store)
+        self._logins = logins_of(store)
 
     def accounts(self, logins: Sequence[str] = ()) -> list[AccountId]:
         """The accounts to check: those with these logins or ids, or all. Raises NotThere."""
@@ -148,7 +148,8 @@ class Checker:
             named.update(one.facts.digest for one in snapshot.records() if one.facts.digest is not None)
 
 
-def _logins(store: Store) -> dict[AccountId, str]:
+def logins_of(store: Store) -> dict[AccountId, str]:
+    """Every account's login, as far as the system account can be read."""
     known = {SYSTEM_ACCOUNT: SYSTEM_LOGIN}
     try:
         documents = Directory(store).account_documents()
@@ -161,7 +162,7 @@ def _proven_records(snapshot: Snapshot, findings: Findings) -> list[Record]:
     """The journal, each record proven to follow the one before; what does not is reported."""
     records: list[Record] = []
     before: Record | None = None
-    for record in _readable_records(snapshot, findings):
+    for record in readable_records(snapshot, findings.damage):
         findings.attempt(f"record {record.facts.seq}", partial(check_link, before, record))
         records.append(record)
         before = record
@@ -171,8 +172,8 @@ def _proven_records(snapshot: Snapshot, findings: Findings) -> list[Record]:
     return records
 
 
-def _readable_records(snapshot: Snapshot, findings: Findings) -> Iterator[Record]:
-    """Every record that can be read; one that cannot is reported and passed over."""
+def readable_records(snapshot: Snapshot, tell: Callable[[str, str], None]) -> Iterator[Record]:
+    """Every record that can be read, unproven; one that cannot is told, with where it is, and passed over."""
     after, failures = 0, 0
     while failures < UNREADABLE_RECORDS_MAX:
         try:
@@ -183,8 +184,8 @@ def _readable_records(snapshot: Snapshot, findings: Findings) -> Iterator[Record
         except Exception as error:  # a flipped bit can raise anything in page reader and decoders
             failures += 1
             after += 1
-            findings.damage(f"record {after}", f"it cannot be read: {type(error).__name__}: {error}")
-    findings.damage(f"record {after + 1}", "it and what follows were not read: too much before it is unreadable")
+            tell(f"record {after}", f"it cannot be read: {type(error).__name__}: {error}")
+    tell(f"record {after + 1}", "it and what follows were not read: too much before it is unreadable")
 
 
 def _check_bytes(snapshot: Snapshot, records: Sequence[Record], findings: Findings) -> None:

@@ -5,6 +5,7 @@ What is expected comes from the ledgers that copies noted (`Expected`), what is 
 
     expected      items that the newest known ledger counts
     recovered     items that are there with their bytes
+    elsewhere     items that are not there, or not with their bytes, and that another copy has whole
     incomplete    items that are there, whose bytes no copy has
     lost          items that are not there and should be: by count, or by name where more names are known
 
@@ -31,6 +32,8 @@ ITEMS_MAX: Final = 1000
 class Fate(StrEnum):
     """What became of an item."""
 
+    ELSEWHERE = "elsewhere"
+    """Another copy has it, and it comes back from there."""
     INCOMPLETE = "incomplete"
     """Its record is there; its bytes are nowhere."""
     LOST = "lost"
@@ -69,6 +72,7 @@ class KindLoss(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: int
     lost: int
     proven: bool
+    elsewhere: int = 0
 
 
 class AccountLoss(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,11 +86,18 @@ class AccountLoss(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
     items: tuple[LostItem, ...] = ()
     items_left_out: int = 0
+    records_elsewhere: int = 0
+    """Of the recovered: those that only another copy has."""
+    forks: tuple[str, ...] = ()
+    """Copies that have another record under a number: two histories, of which this is one."""
+    held: dict[Kind, str] = {}
+    """Kinds that are not served because they are known not to be whole, and why."""
 
     @property
     def is_whole(self) -> bool:
         """Whether everything that is known to have been came back, older versions included."""
-        return not self.gaps and not self.items and all(one.proven for one in self.kinds)
+        lacks = self.gaps or self.items or self.records_elsewhere or self.forks or self.held
+        return not lacks and all(one.proven for one in self.kinds)
 
 
 class ObjectFault(msgspec.Struct, frozen=True):
@@ -122,11 +133,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """What came back: `seq` of the last record, the ledger of that, and versions without bytes."""
+    """What came back: `seq` of the last record, the ledger of that, and versions that lack their bytes or record there.
+
+    `records_elsewhere` are those that only another copy has.
+    """
 
     seq: int
     ledger: Mapping[Kind, LedgerNote]
     lacking: Sequence[LostItem] = ()
+    records_elsewhere: int = 0
 
 
 def loss_of(
@@ -144,6 +159,7 @@ def loss_of(
         gaps=tuple(gaps) or _whole_gap(expected, there),
         items=tuple(items[:ITEMS_MAX]),
         items_left_out=max(0, len(items) - ITEMS_MAX),
+        records_elsewhere=there.records_elsewhere,
     )
 
 
@@ -156,13 +172,15 @@ def _kind_loss(kind: Kind, expected: Expected, there: There, items: Sequence[Los
     count, here = noted[1] if noted else 0, found[1] if found else 0
     current = [one for one in items if one.kind is kind and one.is_current]
     incomplete = sum(one.fate is Fate.INCOMPLETE for one in current)
+    elsewhere = sum(one.fate is Fate.ELSEWHERE for one in current)
     known_lost = sum(one.fate is Fate.LOST for one in current)
     is_known = bool(expected.ledger)  # else what came back is all that is known to have been
     return KindLoss(
         kind=kind,
         expected=count if is_known else here,
-        recovered=here - incomplete,
+        recovered=here - incomplete - elsewhere,
         incomplete=incomplete,
         lost=max(known_lost, count - here if is_known else 0),
-        proven=incomplete == 0 and (noted == found if is_known else expected.seq == there.seq),
+        proven=incomplete == elsewhere == 0 and (noted == found if is_known else expected.seq == there.seq),
+        elsewhere=elsewhere,
     )

@@ -6,8 +6,9 @@ what should be there; `keepwell salvage` can bring such items back, a restore ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.names import AccountId, Digest, Kind
@@ -48,21 +49,52 @@ def facts_behind(vaults: Sequence[Vault], account: AccountId, sequence: int) -> 
     return [found[seq] for seq in sorted(found) if seq > sequence]
 
 
-def lost_items(behind: Sequence[Facts], snapshot: Snapshot) -> list[LostItem]:
-    """What these records leave in their collections and is not there: an item under that name with those bytes."""
-    last: dict[tuple[Kind | None, str, str], Facts] = {}
+Key = tuple[Kind | None, str, str]
+"""An item's kind, collection and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """What records behind a break leave: of each item the last put (None: it was removed), and what was dropped."""
+
+    items: Mapping[Key, Facts | None]
+    dropped: frozenset[tuple[Kind | None, str]]
+
+    def lost(self, there: Mapping[Key, Digest]) -> list[LostItem]:
+        """What should be there and is not: an item under that name with those bytes."""
+        return [
+            lost_version(facts, Fate.LOST, is_current=True)
+            for key, facts in self.items.items()
+            if facts is not None and there.get(key) != facts.digest
+        ]
+
+    def is_past(self, key: Key, digest: Digest) -> bool:
+        """Whether an item that is there was removed or changed since."""
+        if key in self.items:
+            facts = self.items[key]
+            return facts is None or facts.digest != digest
+        return key[:2] in self.dropped
+
+
+def latest(behind: Iterable[Facts]) -> Latest:
+    """What these records leave, one after the other."""
+    items: dict[Key, Facts | None] = {}
+    dropped: set[tuple[Kind | None, str]] = set()
     for facts in behind:
         key = facts.kind, facts.collection, facts.name
         if facts.op is Op.PUT:
-            last[key] = facts
+            items[key] = facts
         elif facts.op is Op.REMOVE:
-            last.pop(key, None)
+            items[key] = None
         elif facts.op is Op.DROP:
-            last = {one: put for one, put in last.items() if one[:2] != key[:2]}
-    there = _there(snapshot)
-    return [
-        lost_version(facts, Fate.LOST, is_current=True) for key, facts in last.items() if there.get(key) != facts.digest
-    ]
+            items = {one: put for one, put in items.items() if one[:2] != key[:2]}
+            dropped.add(key[:2])
+    return Latest(items, frozenset(dropped))
+
+
+def lost_items(behind: Sequence[Facts], snapshot: Snapshot) -> list[LostItem]:
+    """What these records leave in their collections and is not there."""
+    return latest(behind).lost(_there(snapshot))
 
 
 def gaps_of(behind: Sequence[Facts], end: Facts | None, expected: int) -> list[Gap]:
@@ -76,7 +108,7 @@ def gaps_of(behind: Sequence[Facts], end: Facts | None, expected: int) -> list[G
     return [*gaps, Gap(seq + 1, expected, since)] if expected > seq else gaps
 
 
-def _there(snapshot: Snapshot) -> dict[tuple[Kind | None, str, str], Digest]:
+def _there(snapshot: Snapshot) -> dict[Key, Digest]:
     return {
         (collection.kind, collection.name, item.name): item.digest
         for collection in snapshot.collections()

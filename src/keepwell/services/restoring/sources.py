@@ -98,7 +98,7 @@ def _opened(url: str, name: str, identities: Sequence[Identity]) -> OpenedSource
         vault = open_vault(url, medium, lambda document: _seal_for(document, identities), SystemClock())
         _require_key(vault, identities)
         vault.look()
-        _require_right_key(vault)
+        require_right_key(vault)
     except BaseException:
         medium.close()
         raise
@@ -120,7 +120,7 @@ def _require_key(vault: Vault, identities: Sequence[Identity]) -> None:
         )
 
 
-def _require_right_key(vault: Vault) -> None:
+def require_right_key(vault: Vault) -> None:
     """Find out now, before anything is made, whether the key opens what lies here. Raises Locked."""
     if not vault.seal.sealed:
         return
