@@ -89,3 +89,17 @@ def test_nobody_signs_in_while_the_directory_is_held(filled: Desk) -> None:
         filled.services.directory.revision()
     filled.services.store.account(SYSTEM_ACCOUNT).hold({})
     assert filled.get(BOB).status_code == 200
+
+
+def test_a_state_of_the_future_is_503(filled: Desk) -> None:
+    """What this server would have given out later was lost, also for a collection that is not here; never a 409."""
+    lineage, number, sequence = filled.state().split(".")
+    later = f"{lineage}.{number}.{int(sequence) + 5}"
+    answer = filled.get(f"{CONTACTS}/changes?since={later}")
+    assert problem(answer) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    lost = f"{lineage}.{int(sequence) + 3}.{int(sequence) + 5}"
+    assert problem(filled.get(f"/collections/contacts/clients/changes?since={lost}")) == (503, "unavailable")
+    stale = f"another.{number}.{int(sequence) + 5}"
+    assert problem(filled.get(f"{CONTACTS}/changes?since={stale}")) == (409, "cannotCalculateChanges")
+    assert problem(filled.get(f"/collections/contacts/clients/changes?since={stale}")) == (404, "notFound")

@@ -20,10 +20,12 @@ from keepwell.api.call import Call, Nothing
 from keepwell.api.items import PAGE_USUAL, Limit
 from keepwell.api.operation import Operation, Success, declare
 from keepwell.api.places import CollectionPath, OwnerLogin, place_of, require_collection
+from keepwell.model.names import Home
 from keepwell.model.preconditions import etag_of
+from keepwell.services.actor import Actor
 from keepwell.services.library import Library
 from keepwell.services.place import Place
-from keepwell.services.state import parse_state, require_answerable, state_of
+from keepwell.services.state import CollectionState, parse_state, require_known, state_of
 from keepwell.storage.contract import Item, Snapshot
 
 AREA: Final = "Items"
@@ -57,15 +59,15 @@ class ChangesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def _changes(call: Call[CollectionPath, ChangesQuery, Nothing]) -> Response:
     place = place_of(call.services.directory, call.actor, call.path, call.query.owner)
-    return json_answer(await run_in_threadpool(_tell, call.services.library, place, call.query))
+    return json_answer(await run_in_threadpool(_tell, call.services.library, call.actor, place, call.query))
 
 
-def _tell(library: Library, place: Place, query: ChangesQuery) -> Changes:
+def _tell(library: Library, actor: Actor, place: Place, query: ChangesQuery) -> Changes:
     with library.reading(place.owner) as snapshot:
+        since = _since(library, actor, snapshot, place, query.since)
         collection = require_collection(snapshot, place)
         now = state_of(snapshot, collection)
-        since = replace(now, sequence=0) if query.since is None else parse_state(query.since)
-        require_answerable(since, now)
+        since = since or replace(now, sequence=0)
         found = snapshot.changes(collection.id, since.sequence, query.limit + 1)
         chosen = found[: query.limit]
         has_more = len(found) > len(chosen)
@@ -80,6 +82,21 @@ def _tell(library: Library, place: Place, query: ChangesQuery) -> Changes:
         updated=[_changed(item) for item in items if item.created <= moment],
         removed=[change.name for change in chosen if change.item is None],
     )
+
+
+def _since(
+    library: Library, actor: Actor, snapshot: Snapshot, place: Place, text: str | None
+) -> CollectionState | None:
+    """The state that the client has; looked at before its collection is told not to be there."""
+    if text is None:
+        return None
+    since, found = parse_state(text), snapshot.collection(place.home, place.collection)
+    now = None if found is None else state_of(snapshot, found)
+    if now is not None and place.home is Home.PHOTOS:
+        # A sync token of photos is of the account's last record, and may be brought here as a state.
+        now = replace(now, sequence=snapshot.head().sequence)
+    require_known(library, actor, snapshot, since, now)
+    return since
 
 
 def _moment_of(snapshot: Snapshot, sequence: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +21,23 @@ WORKER_VARIABLE: Final = "KEEPWELL_WORKER_OPTIONS"
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
 
-
 LOOPBACK: Final = ("127.0.0.0/8", "::1")
+
+WITNESS_VARIABLE: Final = "KEEPWELL_WITNESS"
+"""The environment variable that names the witness file when it is not to be where programs keep their state."""
+
+
+def witness_path(data: Path) -> Path:
+    """Where the heads of this data folder are noted: outside it, so that an older copy of it does not bring them."""
+    named, state = os.environ.get(WITNESS_VARIABLE), os.environ.get("XDG_STATE_HOME")
+    if named:
+        return Path(named)
+    name = f"{hashlib.sha256(os.fsencode(data.absolute())).hexdigest()[:16]}.jsonl"
+    try:
+        folder = Path(state) if state else Path("~/.local/state").expanduser()
+    except RuntimeError:  # a user without a home, as containers have
+        return data.absolute().with_name(f".keepwell-{name}")
+    return folder / "keepwell" / name
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from keepwell.app.config import WORKER_VARIABLE, ServeOptions, check_options, render_options
-from keepwell.app.start import Told, prepare
+from keepwell.app.look_back import Told
+from keepwell.app.start import prepare
 from keepwell.app.wiring import open_keepwell
 from keepwell.ground.entropy import SystemEntropy, base32_word
 from keepwell.ground.process import keep_files_private, raise_file_limit, require_free_port

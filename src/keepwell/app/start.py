@@ -1,21 +1,24 @@
-"""What a start does before anything is served: vaults are claimed, and store and vaults brought together."""
+"""What a start does before anything is served: vaults are claimed, store and vaults brought together, and what is
+known to be missing after that is held.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from keepwell.app.lineage_links import RollbackMaker, witness_of
+from keepwell.app.look_back import Told, look_back
 from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.entropy import Entropy, SystemEntropy
 from keepwell.model.errors import KeepwellError
+from keepwell.services.accounts import ensure_system_account
 from keepwell.services.catch_up import CaughtUp, catch_up
+from keepwell.services.directory import Directory
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.ship import pack_tails
 from keepwell.vault.vault import Vault
-
-Told = Callable[[str], None]
 
 
 def prepare(
@@ -28,8 +31,6 @@ def prepare(
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     vaults = Vaults(data, clock, entropy)
     settings = vaults.settings.all()
-    if not settings:
-        return CaughtUp()
     with closing(SqliteStore(data, clock, entropy)) as store, ExitStack() as stack:
         opened: list[Vault] = []
         for setting in settings:
@@ -38,9 +39,14 @@ def prepare(
             except KeepwellError as error:
                 tell(f"vault {setting.name} cannot be used now: {error.message}. {error.hint}")
         done = catch_up(store, opened)
+        _tell_all(done, tell)
+        ensure_system_account(store)
+        maker = RollbackMaker(data, store, clock, entropy)
+        rollbacks = maker.for_start(Directory(store), every_vault_is_here=len(opened) == len(settings))
+        if look_back(rollbacks, witness_of(data), tell):
+            catch_up(store, opened)  # ships the records with which lineages began
         for vault in opened:
             pack_tails(vault, store)
-    _tell_all(done, tell)
     return done
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keepwell.app.duties import VaultDuties
+from keepwell.app.lineage_links import RollbackMaker, whether_every_vault_is_here, witness_of
 from keepwell.app.scrubbing import Scrubbing
 from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
@@ -21,7 +22,10 @@ from keepwell.services.confirming import Confirming
 from keepwell.services.directory import Directory
 from keepwell.services.keeper import Keeper
 from keepwell.services.library import Library
+from keepwell.services.lineages import Lineages
 from keepwell.services.mending import Mending
+from keepwell.services.noting import Noter
+from keepwell.services.rollback import Rollbacks
 from keepwell.services.signin import SignIn
 from keepwell.services.status.reading import StatusReader
 from keepwell.services.status.reporter import Reporter
@@ -52,6 +56,8 @@ class Keepwell:
     library: Library
     status: Callable[[], Status]
     """The copies, as a server process knows them."""
+    rollbacks: Rollbacks
+    lineages: Lineages
 
 
 @contextmanager
@@ -60,18 +66,16 @@ def open_keepwell(
 ) -> Iterator[Keepwell]:
     """Open a data folder, made when missing; with a `family` for serving. Raises CannotStart."""
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
-    try:
-        make_folder(data)
-    except OSError as error:
-        raise CannotStart(
-            f"the data folder {data} cannot be made: {error}", hint="Choose another with --data."
-        ) from error
+    _make(data)
     store = SqliteStore(data, clock, entropy)
     vaults = Vaults(data, clock, entropy)
     maker = LinkMaker(vaults, store, clock, entropy, family or "")
     confirming = Confirming() if family is None else maker.opened()
     late = LateConfirming(maker.opened)
-    writers = Writers(store, late if family is None else confirming)
+    witness, finder = witness_of(data), RollbackMaker(data, store, clock, entropy)
+    confirms = late if family is None else confirming
+    noter = Noter(store, witness, clock, confirms, login_of=lambda account: directory.login_of(account))
+    writers = Writers(store, noter)
     mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
     scrubbing = Scrubbing(data, store, confirming, mending, clock)
     duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
@@ -83,9 +87,12 @@ def open_keepwell(
         directory = Directory(store)
         access_log = AccessLog(AccessTable(data / "access.db"), clock)
         accounts = Accounts(store, writers, directory, clock, entropy)
+        every_vault_is_here = whether_every_vault_is_here(vaults.settings, None if family is None else confirming)
+        rollbacks = finder.serving(directory, writers, every_vault_is_here)
         if family is not None:
             keeper.start()
             reporter.start()
+            noter.start(meanwhile=rollbacks.review)
         try:
             yield Keepwell(
                 data=data,
@@ -99,8 +106,10 @@ def open_keepwell(
                 accounts=accounts,
                 access_log=access_log,
                 sign_in=SignIn(directory, access_log, clock),
-                library=Library(store, writers, accounts, for_operator=family is None),
+                library=Library(store, writers, accounts, futures=rollbacks, for_operator=family is None),
                 status=StatusReader(data, vaults, clock, reporter.latest).read,
+                rollbacks=rollbacks,
+                lineages=Lineages(rollbacks, witness),
             )
         finally:
             keeper.close()
@@ -111,6 +120,16 @@ def open_keepwell(
         keeper.close()
         scrubbing.close()
         writers.close()
+        noter.close()
         late.close()
         confirming.close()
         store.close()
+
+
+def _make(data: Path) -> None:
+    try:
+        make_folder(data)
+    except OSError as error:
+        raise CannotStart(
+            f"the data folder {data} cannot be made: {error}", hint="Choose another with --data."
+        ) from error

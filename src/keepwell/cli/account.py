@@ -8,7 +8,9 @@ from cyclopts import Parameter
 
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, command
-from keepwell.cli.output import print_json, print_line, print_table
+from keepwell.cli.output import print_json, print_line, print_notice, print_table
+from keepwell.model.names import Kind
+from keepwell.services.incidents import Incident
 
 Login = Annotated[str, Parameter(help="The login of the account.")]
 
@@ -23,12 +25,20 @@ def add(
     """Add an account, with one collection of each kind."""
     with open_keepwell(common.data) as keepwell:
         account = keepwell.accounts.add(login, name)
+        former = keepwell.lineages.look_for_former(login)
     if common.json:
-        print_json({"account": account, "login": login, "display_name": name})
+        print_json({"account": account, "login": login, "display_name": name, "held": list(_held(former))})
         return
     print_line(f"Added the account {login} ({account}).")
+    for kind, reason in _held(former).items():
+        print_notice(f"{kind} is held until you decide: {reason}. See: keepwell lineage show {login}")
     print_line("Next, make an app password for each device or program that signs in:")
     print_line(f"  {command(common, 'app-password', 'add', login, '--label', 'phone')}")
+
+
+def _held(former: list[Incident]) -> dict[Kind, str]:
+    """What is held because an account that had the login before is missing."""
+    return {kind: one.reason for incident in former for kind, one in incident.kinds.items()}
 
 
 def list_accounts(*, common: Common = DEFAULTS) -> None:

@@ -73,6 +73,14 @@ _GROUPS: Final = (
         ),
     ),
     (
+        "lineage",
+        "Show histories that went back, and go on without what is missing.",
+        (
+            ("show", "lineage:show", "Show what is held because history went back."),
+            ("accept", "lineage:accept", "Go on without what is missing; what is held is served again."),
+        ),
+    ),
+    (
         "grant",
         "Share collections with other accounts.",
         (

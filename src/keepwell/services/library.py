@@ -21,7 +21,7 @@ from keepwell.model.errors import (
     Forbidden,
     NotThere,
 )
-from keepwell.model.names import HOME_OF, AccountId, Home, Kind, check_collection_name, check_item_name
+from keepwell.model.names import HOME_OF, AccountId, Home, Kind, Lineage, check_collection_name, check_item_name
 from keepwell.model.preconditions import UNCONDITIONAL, Conditions
 from keepwell.model.record import Op, Properties
 from keepwell.services.actor import Actor
@@ -55,7 +55,7 @@ from keepwell.storage.contract import (
     Store,
     Transaction,
 )
-from keepwell.storage.holding import require_kind
+from keepwell.storage.holding import require_open
 from keepwell.storage.writers import Ticket
 
 Outcome = TypeVar("Outcome")
@@ -77,6 +77,14 @@ class Shares(Protocol):
         ...
 
 
+class Futures(Protocol):
+    """Is told when a client knows more of an account than there is."""
+
+    def brought(self, actor: Actor, owner: AccountId, lineage: Lineage, sequence: int) -> bool:
+        """Whether it proves that something is missing; then the account is held, when it is the actor's own."""
+        ...
+
+
 class Library:
     """The items of every account, for actors."""
 
@@ -86,6 +94,7 @@ class Library:
         writers: Submits,
         shares: Shares | None = None,
         *,
+        futures: Futures | None = None,
         for_operator: bool = False,
         guard: Callable[[Snapshot], None] | None = None,
     ) -> None:
@@ -97,12 +106,24 @@ class Library:
         self._store = store
         self._writers = writers
         self._shares = shares
+        self._futures = futures
         self._for_operator = for_operator
         self._guard = guard
 
     def guarded(self, guard: Callable[[Snapshot], None]) -> Library:
         """A library whose writes are done only when `guard` does not raise."""
-        return Library(self._store, self._writers, self._shares, for_operator=self._for_operator, guard=guard)
+        return Library(
+            self._store,
+            self._writers,
+            self._shares,
+            futures=self._futures,
+            for_operator=self._for_operator,
+            guard=guard,
+        )
+
+    def is_told(self, actor: Actor, owner: AccountId, lineage: Lineage, sequence: int) -> bool:
+        """Be told that a client knows of a record that is not here; whether that proves that something is missing."""
+        return self._futures is not None and self._futures.brought(actor, owner, lineage, sequence)
 
     def reading(self, owner: AccountId) -> AbstractContextManager[Snapshot]:
         """A snapshot of an account; the caller asks the actor what may be shown of it. Raises Damaged.
@@ -420,6 +441,6 @@ class Library:
 
 
 def _for_mending(transaction: Transaction) -> Transaction:
-    """The transaction as the operator sees it. Raises Held when another copy may have other records that follow."""
-    require_kind(transaction.held(), Kind.SYSTEM)
+    """The transaction as the operator sees it. Raises Held when the account is closed."""
+    require_open(transaction.held())
     return transaction

@@ -1,7 +1,8 @@
 """States: opaque texts that name a moment in one collection's history, for whoever asks what changed since.
 
-A state of another lineage (a history that a restore moved back), of another collection (also one that had the same
-name before), or of a sequence that is not there yet is refused with StaleToken, never answered with "nothing changed".
+A state of another lineage (a history that went back) or of another collection (also one that had the same name before)
+is refused with StaleToken, never answered with "nothing changed". A state of a sequence that is not there yet was given
+out by this server before it lost that record: it is refused with FutureState, and its account held.
 
 `library_in_state` makes writes that are carried out only while their collection is still in the state that the caller
 knows (`ifInState` of RFC 8620 section 5.3): the state is compared inside the storage transaction.
@@ -12,13 +13,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepwell.model.errors import NotThere, PreconditionFailed, StaleToken
+from keepwell.model.errors import HELD_RETRY_SECONDS, NotThere, PreconditionFailed, StaleToken, Unavailable
 from keepwell.model.names import Lineage
+from keepwell.services.actor import Actor
 from keepwell.services.library import Library
 from keepwell.services.place import Place
 from keepwell.storage.contract import Collection, Snapshot
 
 _state = re.compile(r"([A-Za-z0-9_.-]{1,128})\.([0-9]{1,18})\.([0-9]{1,18})")
+
+
+class FutureState(Unavailable):
+    """A client knows of a record that is not here."""
+
+    def __init__(self, sequence: int) -> None:
+        """Say which."""
+        super().__init__(
+            f"you have seen record {sequence} of this account, and it is not here: the server lost it",
+            hint="Delete nothing on your devices. The operator decides: keepwell lineage show",
+            retry_after_seconds=HELD_RETRY_SECONDS,
+        )
 
 
 class StateMismatch(PreconditionFailed):
@@ -56,12 +70,26 @@ def parse_state(text: str) -> CollectionState:
     return CollectionState(Lineage(found[1]), int(found[2]), int(found[3]))
 
 
-def require_answerable(state: CollectionState, now: CollectionState) -> None:
-    """Raise StaleToken unless `state` is a moment of the history that led to `now`."""
-    if (state.lineage, state.collection_id) != (now.lineage, now.collection_id):
+def require_known(
+    library: Library, actor: Actor, snapshot: Snapshot, state: CollectionState, now: CollectionState | None
+) -> None:
+    """Return when a state that a client brought is a moment of the history that led to `now`.
+
+    Raises StaleToken when it is of another collection or history, which a client answers by starting over. Raises
+    FutureState when it is of a future that this server has lost: then starting over would empty the device. Where the
+    collection itself is not here (`now` is None) it returns, when that proves nothing.
+    """
+    is_same = now is not None and (state.lineage, state.collection_id) == (now.lineage, now.collection_id)
+    if now is not None and is_same and state.sequence <= now.sequence:
+        return
+    latest, is_of_lineage = max(state.sequence, state.collection_id), state.lineage == snapshot.lineage()
+    is_future = is_of_lineage and (is_same or latest > snapshot.head().sequence)
+    if is_future or not is_of_lineage:
+        proves = library.is_told(actor, snapshot.account(), state.lineage, latest)
+        if proves or is_future:
+            raise FutureState(latest)
+    if now is not None:
         raise StaleToken(f"{state} belongs to another collection or history", hint="Start over without a state.")
-    if state.sequence > now.sequence:
-        raise StaleToken(f"{state} is from a future of this collection", hint="Start over without a state.")
 
 
 def library_in_state(library: Library, place: Place, expected: str) -> Library:

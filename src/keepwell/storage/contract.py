@@ -231,7 +231,7 @@ class Snapshot(Protocol):
     def held(self) -> Mapping[Kind, str]:
         """Kinds that are not whole at the moment, and why: nothing of them may be listed or served.
 
-        With Kind.SYSTEM among those of a person's account, nobody may append to its journal, not even the operator.
+        When it is every kind, the account is closed: nobody may append to its journal, not even the operator.
         """
         ...
 

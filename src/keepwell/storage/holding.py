@@ -2,6 +2,9 @@
 
 A collection that is there is closed when its kind is held. A name under which nothing is found is closed when any kind
 of its home is held: what had that name may be among what is missing, and "not there" would have it deleted.
+
+An account of which every kind is held is closed: nobody may append to its journal, not even the operator, because
+another copy may have other records that follow its head, and the two would fork.
 """
 
 from __future__ import annotations
@@ -32,3 +35,9 @@ def require_place(held: Mapping[Kind, str], home: Home, found: Collection | None
         require_home(held, home)
     else:
         require_kind(held, found.kind)
+
+
+def require_open(held: Mapping[Kind, str]) -> None:
+    """Raise Held when the account is closed."""
+    if len(held) == len(Kind):
+        require_kind(held, Kind.SYSTEM)

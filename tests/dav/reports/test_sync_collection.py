@@ -132,12 +132,6 @@ def test_a_token_of_a_dropped_collection_is_refused_by_one_of_the_same_name(face
     assert sync(face, WORK, token).conditions() == ["D:valid-sync-token"]
 
 
-def test_a_token_from_the_future_is_refused(face: Face) -> None:
-    base, _, sequence = sync(face, WORK).token.rpartition(".")
-    answer = sync(face, WORK, f"{base}.{int(sequence) + 1}")
-    assert (answer.status, answer.conditions()) == (403, ["D:valid-sync-token"])
-
-
 def test_a_limited_answer_says_507_for_the_collection_and_continues(face: Face) -> None:
     face.fill(Home.CONTACTS, "friends", {f"{number}.vcf": card(str(number)) for number in range(5)})
     first, second, third = pages(face, FRIENDS, "", 2)

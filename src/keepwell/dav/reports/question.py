@@ -99,18 +99,27 @@ Answer = Callable[[Question], DavResponse]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report: its Clark name, and the function that answers it on a worker thread."""
+    """One report: its Clark name, and the function that answers it on a worker thread.
+
+    `look_closer` is asked before a collection is told not to be there, and may raise something better.
+    """
 
     name: str
     answer: Answer
+    look_closer: Callable[[DavRequest, etree._Element], None] | None = None
 
     async def __call__(self, request: DavRequest, root: etree._Element) -> DavResponse:
         """Answer the request. Raises what the report refuses, and `DAV:supported-report` where it has no sense."""
 
         def work() -> DavResponse:
-            with asked(request, root) as question:
-                require_supported(self.name, question.resource)
-                return _answered(self.answer, question)
+            try:
+                with asked(request, root) as question:
+                    require_supported(self.name, question.resource)
+                    return _answered(self.answer, question)
+            except NotThere:
+                if self.look_closer is not None and request.target.login:
+                    self.look_closer(request, root)
+                raise
 
         response = await asyncio.get_running_loop().run_in_executor(_THREADS, work)
         if request.minimal and response.status == 207:

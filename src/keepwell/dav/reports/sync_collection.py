@@ -1,7 +1,8 @@
 """`DAV:sync-collection` (RFC 6578): what changed in a collection since a token.
 
 Promises: the names in an answer and its token come from one snapshot; a token that this history cannot answer is
-refused by `DAV:valid-sync-token`, never answered with an empty set; a truncated answer ends with a token that
+refused by `DAV:valid-sync-token`, never answered with an empty set; one of a future that was lost, also of a collection
+that was lost with it, is answered 503; a truncated answer ends with a token that
 continues exactly after it, so nothing is lost whatever is written between two pages. The cost depends on the number
 of changes, not on the size of the collection.
 
@@ -12,8 +13,11 @@ says all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
+
+from lxml import etree
 
 from keepwell.dav.errors import DavRefused
 from keepwell.dav.multistatus import multistatus, not_found, truncated
@@ -22,12 +26,12 @@ from keepwell.dav.properties import PropertyPlan, plan_properties
 from keepwell.dav.reports.question import Question, Report
 from keepwell.dav.reports.results import render_items, results_limit
 from keepwell.dav.reports.sync_folders import FolderChange, folder_changes
-from keepwell.dav.request import DavResponse
+from keepwell.dav.request import DavRequest, DavResponse
 from keepwell.dav.tokens import parse_token, render_token
 from keepwell.dav.xml import empty, escape, text_of
-from keepwell.model.errors import BadRequest
+from keepwell.model.errors import BadRequest, StaleToken
 from keepwell.model.names import Home
-from keepwell.services.state import CollectionState
+from keepwell.services.state import CollectionState, require_known
 from keepwell.storage.contract import Change
 
 EVERYTHING: Final = 1 << 40
@@ -65,7 +69,19 @@ def _sequence_asked(question: Question) -> int:
     text = text_of(element)
     if not text:
         return 0
-    return parse_token(text, _state_now(question)).sequence
+    state, request = parse_token(text), question.request
+    require_known(request.library, request.actor, question.required_snapshot(), state, _state_now(question))
+    return state.sequence
+
+
+def look_for_future(request: DavRequest, root: etree._Element) -> None:
+    """Raise FutureState when an owner's client has a token of a collection that is not here and should be."""
+    element, owner = root.find(dav("sync-token")), request.owner()
+    text = "" if element is None else text_of(element)
+    if not text or owner != request.actor.account:
+        return
+    with suppress(StaleToken), request.library.reading(owner) as snapshot:
+        require_known(request.library, request.actor, snapshot, parse_token(text), None)
 
 
 def _state_now(question: Question) -> CollectionState:
@@ -115,4 +131,4 @@ def _folder_response(question: Question, plan: PropertyPlan, change: FolderChang
     return plan.render(question.scene, change.folder)
 
 
-REPORT: Final = Report(dav("sync-collection"), answer)
+REPORT: Final = Report(dav("sync-collection"), answer, look_for_future)

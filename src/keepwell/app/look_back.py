@@ -1,0 +1,64 @@
+"""Looking back at a start: is everything here that was seen before, and what was not seen yet?
+
+Comes after store and vaults were brought together: what a vault gave back is not missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+from keepwell.model.errors import KeepwellError
+from keepwell.model.names import AccountId
+from keepwell.services.incidents import Cause, Incident
+from keepwell.services.rollback import Rollbacks
+from keepwell.services.witness import Sighting, WitnessFile, merged, sight
+from keepwell.storage.contract import Head
+
+Told = Callable[[str], None]
+
+
+def look_back(rollbacks: Rollbacks, witness: WitnessFile, tell: Told) -> list[Incident]:
+    """Hold what is known to be missing, and note what is here; the new incidents. Raises Damaged, StorageFault."""
+    rollbacks.review()
+    try:
+        seen, heads = witness.load(), dict(rollbacks.store.read_heads())
+        found = rollbacks.find(seen, heads)
+        anew = {account for account, head in heads.items() if _is_new(head, seen.get(account))}
+        anew |= {one.account for one in found} & heads.keys()
+        witness.replace(_noted(rollbacks, seen, anew))
+    except OSError as error:
+        tell(f"what the accounts came to cannot be noted at {witness.path}: {error}. Set KEEPWELL_WITNESS")
+        return []
+    for incident in found:
+        for sentence in sentences(incident):
+            tell(sentence)
+    return found
+
+
+def sentences(incident: Incident) -> Iterator[str]:
+    """What an operator is told about an incident."""
+    who = f"{incident.login} ({incident.account})" if incident.login else incident.account
+    for kind, one in incident.kinds.items():
+        yield f"the history of {who} went back, {kind} is not whole: {one.reason}"
+    is_held = incident.cause is not Cause.MISSING or incident.formerly is not None
+    what = "nothing of that is served until it is decided" if is_held else "see what is known of it"
+    yield f"{what}: keepwell lineage show {incident.login or incident.account}"
+
+
+def _is_new(head: Head | Exception, seen: Sighting | None) -> bool:
+    return isinstance(head, Head) and (seen is None or head != Head(seen.sequence, seen.hash))
+
+
+def _noted(rollbacks: Rollbacks, seen: Mapping[AccountId, Sighting], anew: set[AccountId]) -> Iterator[Sighting]:
+    """What is known now of every account: the missing ones as they were, and those in `anew` looked at."""
+    moment = rollbacks.moment()
+    yield from (one for account, one in seen.items() if account not in anew)
+    for account in sorted(anew):
+        now = None
+        with suppress(KeepwellError), rollbacks.store.account(account).reading() as snapshot:
+            now = sight(snapshot, rollbacks.login_of(account) or "", moment)
+        before = seen.get(account)
+        known = before if now is None else merged(before, now)
+        if known is not None:
+            yield known
