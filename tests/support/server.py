@@ -66,10 +66,12 @@ def keepwell(*arguments: str, code: int = 0) -> str:
 
 
 @contextlib.contextmanager
-def running_server(data: Path, *, host: str = "127.0.0.1", options: Sequence[str] = ()) -> Iterator[Server]:
-    """Serve a data folder on a free loopback port until the block ends."""
+def running_server(
+    data: Path, *, host: str = "127.0.0.1", port: int | None = None, options: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Serve a data folder on a free loopback port, or on this one, until the block ends."""
     scheme = "https" if "--tls-cert" in options else "http"
-    url = f"{scheme}://{host}:{_free_port(host)}"
+    url = f"{scheme}://{host}:{port or free_port(host)}"
     data.mkdir(parents=True, exist_ok=True)
     log = data.parent / f"{data.name}.log"
     process = _start(url, data, log, options)
@@ -83,7 +85,8 @@ def running_server(data: Path, *, host: str = "127.0.0.1", options: Sequence[str
         _stop(process)
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port on which nothing listens at this moment."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

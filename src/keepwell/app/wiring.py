@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keepwell.app.duties import VaultDuties
 from keepwell.app.lineage_links import RollbackMaker, whether_every_vault_is_here, witness_of
+from keepwell.app.log import configure_log
 from keepwell.app.scrubbing import Scrubbing
 from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
@@ -65,6 +66,7 @@ def open_keepwell(
     data: Path, *, family: str | None = None, clock: Clock | None = None, entropy: Entropy | None = None
 ) -> Iterator[Keepwell]:
     """Open a data folder, made when missing; with a `family` for serving. Raises CannotStart."""
+    configure_log()
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     _make(data)
     store = SqliteStore(data, clock, entropy)

@@ -214,7 +214,6 @@ class Rollbacks:
             },
         )
         self.incidents.add(incident)
-        _log.warning("lineage.went_back", account=incident.account, cause=incident.cause, incident=incident.id)
         return incident
 
     def _review(self, account: AccountId, incidents: Sequence[Incident]) -> None:
