@@ -44,13 +44,9 @@ class RollbackMaker:
 
         return self._made(directory, append, lambda: every_vault_is_here)
 
-    def serving(
-        self, directory: Directory, writers: Writers, every_vault_is_here: Callable[[], bool]
-    ) -> Rollbacks:
+    def serving(self, directory: Directory, writers: Writers, every_vault_is_here: Callable[[], bool]) -> Rollbacks:
         """For a process that serves, or a command beside it."""
-        return self._made(
-            directory, lambda account, work: writers.submit(account, work).result(), every_vault_is_here
-        )
+        return self._made(directory, lambda account, work: writers.submit(account, work).result(), every_vault_is_here)
 
     def _made(
         self, directory: Directory, append: Callable[[AccountId, Work], object], may_append: Callable[[], bool]
