@@ -94,6 +94,23 @@ def test_a_copy_that_was_written_to_since_is_found(world: World) -> None:
     assert list(incident.kinds) == [Kind.CONTACTS]
 
 
+def test_the_same_items_by_other_records_are_whole(world: World) -> None:
+    """Nothing is held when everything is here again, imported or united; but tokens of the other records end."""
+    copy, lineage = world.copy(), world.lineage()
+    world.put("two")
+    world.remove("one")
+    world.start()
+    world.put_back(copy)
+    world.remove("one")
+    world.put("two")
+    assert world.start() == []
+    assert world.held() == {}
+    assert world.lineage() != lineage
+    began = world.lineage()
+    assert world.start() == []
+    assert world.lineage() == began
+
+
 def test_the_right_copy_put_back_later_is_whole(world: World) -> None:
     """What was known is not forgotten while a kind is held: the newer folder is recognised, and so is the older."""
     old = world.copy()

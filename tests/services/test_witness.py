@@ -18,7 +18,7 @@ from tests.services.samples import card
 
 
 def sighting(account: AccountId = ANNA, sequence: int = 5, **kinds: int) -> Sighting:
-    marks = {Kind(kind): Mark(count, f"hash {count}", count) for kind, count in kinds.items()}
+    marks = {Kind(kind): Mark(count, f"hash {count}", count, f"set {count}") for kind, count in kinds.items()}
     return Sighting(
         account=account,
         login="anna",

@@ -43,7 +43,8 @@ def prepare(
         ensure_system_account(store)
         maker = RollbackMaker(data, store, clock, entropy)
         rollbacks = maker.for_start(Directory(store), every_vault_is_here=len(opened) == len(settings))
-        if look_back(rollbacks, witness_of(data), tell):
+        look_back(rollbacks, witness_of(data), tell)
+        if rollbacks.appended:
             catch_up(store, opened)  # ships the records with which lineages began
         for vault in opened:
             pack_tails(vault, store)

@@ -70,9 +70,10 @@ class Lineages:
 
     def all(self) -> list[LineageState]:
         """Every account of which something waits for a decision. Raises Damaged, StorageFault."""
-        accounts = {*self._rollbacks.store.accounts(), *(one.account for one in self._rollbacks.incidents.open())}
-        states = [self.of(account) for account in sorted(accounts)]
-        return [one for one in states if one.kinds]
+        store = self._rollbacks.store
+        held = {account for account in store.accounts() if store.read_held(account)}
+        waiting = held.union(one.account for one in self._rollbacks.incidents.open())
+        return [one for one in map(self.of, sorted(waiting)) if one.kinds]
 
     def of(self, account: AccountId) -> LineageState:
         """One account. Raises Damaged, StorageFault, and NotThere when nobody ever knew of it."""

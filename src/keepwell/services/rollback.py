@@ -47,7 +47,7 @@ from keepwell.services.rollback_finding import (
     still_lost,
     why_of,
 )
-from keepwell.services.witness import Mark, Sighting, lost_marks, record_at
+from keepwell.services.witness import Mark, Sighting, has_items, lost_marks, record_at
 from keepwell.storage.contract import Head, Store, Work
 
 KEEPWELL: Final = "keepwell"
@@ -73,6 +73,8 @@ class Rollbacks:
     """Does a work in an account; on return it is committed and confirmed. Raises Unavailable."""
     may_append: Callable[[], bool]
     """Whether every vault is there, so that none can have other records to follow a journal's head."""
+    appended: set[AccountId] = field(default_factory=set)
+    """Accounts in which a lineage began, which vaults do not know yet."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, seen: Mapping[AccountId, Sighting], heads: Mapping[AccountId, Head | Exception]) -> list[Incident]:
@@ -124,6 +126,7 @@ class Rollbacks:
         """Begin a new lineage with a record that says why. Raises Unavailable, StorageFault."""
         lineage = Lineage(base32_word(self.entropy, LINEAGE_BITS))
         self.append(account, lambda transaction: transaction.begin_lineage(lineage, by, dict(why)))
+        self.appended.add(account)
         return lineage
 
     def moment(self) -> str:
@@ -138,7 +141,12 @@ class Rollbacks:
             first = record_at(snapshot, 1)
             if account == SYSTEM_ACCOUNT and (first is None or first.hash != sighting.first):
                 return None  # a new one: nobody signs in by what it does not have, and who is missing is told
-            lost = self._undecided(account, lost_marks(snapshot, sighting))
+            unknown, lineage = lost_marks(snapshot, sighting), snapshot.lineage()
+            short = {kind: mark for kind, mark in unknown.items() if not has_items(snapshot, kind, mark)}
+        if unknown and not short and lineage == sighting.lineage and self.may_append():
+            # Every item is here, by other records than those that states and tokens speak of.
+            self.begin_lineage(account, KEEPWELL, {"cause": "other records came to the same items"})
+        lost = self._undecided(account, short)
         if not lost:
             return None
         return Finding(account, sighting.login, Cause.WITNESS, sighting.sequence, sighting.lineage, lost)

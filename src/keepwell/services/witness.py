@@ -24,6 +24,7 @@ import msgspec
 
 from keepwell.ground.durable import make_folder, sync_file, write_file
 from keepwell.ground.process import locked
+from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Record
 from keepwell.storage.contract import Snapshot
@@ -34,11 +35,12 @@ OCTETS_MIN: Final = 1024 * 1024
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The last record of a kind that was seen, and how many items the kind had then."""
+    """The last record of a kind that was seen, and the items that it had then: how many, and their set-hash."""
 
     sequence: int
     hash: str
     count: int
+    set_hash: str
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def sight(snapshot: Snapshot, login: str, at: str) -> Sighting | None:
     for kind, entry in ledger.items():
         record = None if kind in held else record_at(snapshot, entry.seq)
         if record is not None:
-            kinds[kind] = Mark(entry.seq, record.hash, entry.count)
+            kinds[kind] = Mark(entry.seq, record.hash, entry.count, entry.set_hash_text)
     return Sighting(
         account=snapshot.account(),
         login=login,
@@ -94,6 +96,13 @@ def has_mark(snapshot: Snapshot, mark: Mark) -> bool:
     """Whether the record is in this journal; as it is chained, everything before it is too."""
     record = record_at(snapshot, mark.sequence)
     return record is not None and record.hash == mark.hash
+
+
+def has_items(snapshot: Snapshot, kind: Kind, mark: Mark) -> bool:
+    """Whether the same items are here, by as many other records at least: imported again, or united from fragments."""
+    entry = snapshot.ledger().get(kind, LedgerEntry(kind))
+    same = (entry.count, entry.set_hash_text) == (mark.count, mark.set_hash)
+    return same and snapshot.head().sequence >= mark.sequence
 
 
 def lost_marks(snapshot: Snapshot, sighting: Sighting) -> dict[Kind, Mark]:
