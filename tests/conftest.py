@@ -1,9 +1,20 @@
-"""What holds for all tests: nothing is left behind where programs of this user keep their state."""
+"""Fixtures of all tests, and what holds for all: nothing is left where programs of this user keep their state."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
 import pytest
+
+from tests.support.s3 import S3Server, running_s3
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 server, started once for the whole session by the first test that asks for it."""
+    with running_s3() as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)
