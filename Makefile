@@ -26,6 +26,8 @@ SCHEME = $(if $(findstring --tls-cert,$(SERVE_OPTIONS)),https,http)
 
 # For `make test` and `make bench`.
 PYTEST_OPTIONS ?=
+# Half of the time tests wait for real servers and disks: twice the cores keep them busy.
+TEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 BENCH_OPTIONS ?= --write docs/PERFORMANCE.md
 TEST_PACKAGES := age curl jq litmus sqlite3 zstd
 UV_VERSION := 0.13.9
@@ -68,7 +70,7 @@ test: $(VENV)/.tested ## Install what tests need and run everything
 	@PYTHON="$$(command -v $(PYTHON))" sh compat/install.sh
 	@$(MAKE) lint
 	@echo "== tests"
-	@$(VENV)/bin/python -m pytest --durations=10 $(PYTEST_OPTIONS)
+	@$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --durations=15 $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.tested ## Check style, types and layers
 	@echo "== ruff"
