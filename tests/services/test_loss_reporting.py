@@ -8,17 +8,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from keepwell.model.errors import NotThere
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Kind
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home, Kind, Lineage
 from keepwell.model.record import Op, digest_of
+from keepwell.services.incidents import Cause, Incident, KindIncident
 from keepwell.services.indexing import index_again
 from keepwell.services.loss_reporting import ConfirmingOutage, LossReporting, Report, outages_of
 from keepwell.services.losses import STORE
 from keepwell.services.status.reports import LinkReport, ProcessReport
 from keepwell.services.status.values import Outage
 from keepwell.services.vault_settings import OnLoss, VaultSetting
+from keepwell.services.witness import Mark, Sighting, sight
 from keepwell.storage.contract import Entry
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
@@ -285,3 +288,75 @@ def test_outages_of_vaults_that_should_confirm_are_told() -> None:
     assert outages_of(settings, reports) == [
         ConfirmingOutage(vault="near", since=gone.since, until="", reason="unplugged", went_on=True)
     ]
+
+
+def reported(scene: Scene, seen: dict[AccountId, Sighting], incidents: Sequence[Incident] = ()) -> Report:
+    with closing(SqliteStore(scene.data)) as store:
+        reporting = LossReporting(store, [], {}, FakeClock(), seen=seen, incidents=incidents)
+        return reporting.report(reporting.accounts())
+
+
+def sighting(scene: Scene, more: int = 0) -> Sighting:
+    """The account as it is, or as it was with so many more contacts, each by a record."""
+    with closing(SqliteStore(scene.data)) as store, store.account(scene.account).reading() as snapshot:
+        found = sight(snapshot, "anna", "")
+        assert found is not None
+    last = found.sequence + more
+    kinds = found.kinds | {Kind.CONTACTS: Mark(last, "f" * 64, 5 + more, "f" * 64)}
+    return msgspec.structs.replace(found, sequence=last, hash="f" * 64, kinds=kinds) if more else found
+
+
+def test_a_witness_that_saw_the_same_changes_nothing(scene: Scene) -> None:
+    """It knows no more than the store."""
+    assert reported(scene, {scene.account: sighting(scene)}).is_whole
+
+
+def test_what_only_the_witness_saw_is_lost(scene: Scene) -> None:
+    """An older copy of the data folder was put back, and no vault has the rest: how much it was is known."""
+    report = reported(scene, {scene.account: sighting(scene, more=3)})
+    assert counts(report, Kind.CONTACTS) == (8, 5, 0, 0, 3)
+    assert counts(report, Kind.CALENDAR) == (1, 1, 0, 0, 0)
+    [loss] = report.loss.accounts
+    assert [gap.last - gap.first + 1 for gap in loss.gaps] == [3]
+    scene.file.unlink()
+    assert counts(reported(scene, {scene.account: sighting_of_nobody(scene)}), Kind.CONTACTS) == (8, 0, 0, 0, 8)
+
+
+def sighting_of_nobody(scene: Scene) -> Sighting:
+    """An account with eight contacts that has no file any more."""
+    marks = {Kind.CONTACTS: Mark(20, "f" * 64, 8, "f" * 64)}
+    return Sighting(
+        account=scene.account,
+        login="anna",
+        at="",
+        lineage=Lineage("l"),
+        first="e" * 64,
+        sequence=20,
+        hash="f" * 64,
+        kinds=marks,
+    )
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_an_incident_counts_until_someone_decides(scene: Scene, is_accepted: bool) -> None:
+    """A new history began, so the numbers of records say nothing; what had been there is still missed, or not."""
+    one = KindIncident(
+        known=Mark(99, "f" * 64, 8, "f" * 64), count=5, reason="8 were known", accepted_at="now" if is_accepted else ""
+    )
+    incident = Incident(
+        id="i",
+        account=scene.account,
+        login="anna",
+        found_at="",
+        cause=Cause.WITNESS,
+        sequence_known=99,
+        sequence_here=20,
+        lineage_before=Lineage("l"),
+        kinds={Kind.CONTACTS: one},
+    )
+    report = reported(scene, {}, [incident])
+    assert counts(report, Kind.CONTACTS) == ((5, 5, 0, 0, 0) if is_accepted else (8, 5, 0, 0, 3))
+    assert report.is_whole == is_accepted
+    gone = msgspec.structs.replace(incident, formerly=AccountId("a_bertbertbertbert"))
+    report = reported(scene, {}, [gone])
+    assert counts(report, Kind.CONTACTS) == ((5, 5, 0, 0, 0) if is_accepted else (13, 5, 0, 0, 8))

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from keepwell.app.lineage_links import witness_of
 from keepwell.cli.common import DEFAULTS, Common, command
 from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.output import print_json, print_line, print_notice, print_table, progress_bar, shown
@@ -18,10 +19,13 @@ from keepwell.ground.clock import SystemClock
 from keepwell.ground.durable import make_folder
 from keepwell.ground.entropy import SystemEntropy
 from keepwell.model.errors import KeepwellError, Locked
-from keepwell.services.loss_reporting import ConfirmingOutage, LossReporting, Report, outages_of
+from keepwell.model.names import AccountId
+from keepwell.services.incidents import Incidents
+from keepwell.services.loss_reporting import WITNESS, ConfirmingOutage, LossReporting, Report, outages_of
 from keepwell.services.restoring.sources import require_right_key
 from keepwell.services.status.reports import ReportFiles
 from keepwell.services.vaults import Vaults
+from keepwell.services.witness import Sighting
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.loss import AccountLoss, Fate, Gap, KindLoss, LostItem
 from keepwell.vault.vault import Vault
@@ -50,7 +54,9 @@ def report(
     vaults = Vaults(common.data, clock, SystemEntropy())
     with closing(SqliteStore(common.data)) as store, ExitStack() as stack:
         opened, unread = _opened(vaults, stack)
-        reporting = LossReporting(store, opened, unread, clock)
+        seen = _seen(common, unread)
+        incidents = Incidents(common.data).open()
+        reporting = LossReporting(store, opened, unread, clock, seen=seen, incidents=incidents)
         with progress_bar("Looking", unit="accounts") as progress:
             outages = outages_of(vaults.settings.all(), ReportFiles(common.data).read(clock.now()))
             found = reporting.report(reporting.accounts(logins or []), progress, outages)
@@ -76,6 +82,16 @@ def _opened(vaults: Vaults, stack: ExitStack) -> tuple[list[Vault], dict[str, st
         except Locked as error:
             unread[setting.name] = f"{error.message}. {error.hint}"
     return opened, unread
+
+
+def _seen(common: Common, unread: dict[str, str]) -> dict[AccountId, Sighting]:
+    """What the witness saw; why it cannot be read is told as of any copy."""
+    witness = witness_of(common.data)
+    try:
+        return witness.load()
+    except OSError as error:
+        unread[WITNESS] = f"{witness.path}: {error.strerror}"
+        return {}
 
 
 def _print(found: Report, common: Common) -> None:

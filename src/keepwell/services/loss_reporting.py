@@ -1,5 +1,8 @@
 """The loss report of a live data folder: every account that any copy knows of, against all copies together.
 
+What was expected also comes from the witness and from incidents that nobody decided about (`services.rollback`): they
+know how many items there were when no copy does.
+
 It only reads, and works when the system account is lost: logins come from whichever copy has it. Vaults are looked at
 before the store is read, so that a write under way is never taken for something that the store lost. A copy that cannot
 be read is told; then the report is of what can be seen.
@@ -16,15 +19,23 @@ from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.errors import NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
 from keepwell.services.check import SYSTEM_LOGIN, logins_of
+from keepwell.services.incidents import Cause, Incident
 from keepwell.services.losses import STORE, Said, assess, own_of
 from keepwell.services.restoring.logins import read_logins
 from keepwell.services.restoring.sources import holding_of
 from keepwell.services.status.reports import ProcessReport
 from keepwell.services.vault_settings import Role, VaultSetting
+from keepwell.services.witness import Mark, Sighting
 from keepwell.storage.contract import Store
 from keepwell.vault.loss import AccountLoss, KindLoss, LossReport, ObjectFault
+from keepwell.vault.pack import LedgerNote
 from keepwell.vault.restore_plan import notes_of
 from keepwell.vault.vault import Vault
+
+WITNESS: Final = "witness"
+"""How what is noted outside the data folder is called among the copies."""
+
+NOTHING_SEEN: Final[Mapping[AccountId, Sighting]] = {}
 
 FAULTS_MAX: Final = 1000
 """Objects that were passed over and are listed."""
@@ -75,8 +86,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class LossReporting:
     """Reports on one store and its vaults."""
 
-    def __init__(self, store: Store, vaults: Sequence[Vault], unread: Mapping[str, str], clock: Clock) -> None:
-        """With the vaults that were looked at, and why others were not, by name.
+    def __init__(
+        self,
+        store: Store,
+        vaults: Sequence[Vault],
+        unread: Mapping[str, str],
+        clock: Clock,
+        *,
+        seen: Mapping[AccountId, Sighting] = NOTHING_SEEN,
+        incidents: Sequence[Incident] = (),
+    ) -> None:
+        """With the vaults that were looked at, and why others were not, by name; what the witness saw; open incidents.
 
         A vault that is in both gives its indexes only: it is encrypted, and no key opens it.
         """
@@ -86,11 +106,14 @@ class LossReporting:
         self._unread = dict(unread)
         self._clock = clock
         self._holdings = [holding_of(vault) for vault in vaults]
-        self._logins = read_logins(self._vaults) | logins_of(store)
+        self._incidents = [one for one in incidents if one.is_open]
+        self._noted = dict(_noted(seen, self._incidents))
+        logins = {account: one.login for account, one in seen.items() if one.login}
+        self._logins = logins | read_logins(self._vaults) | logins_of(store)
 
     def accounts(self, logins: Sequence[str] = ()) -> list[AccountId]:
         """Every account that is known of, or those with these logins or ids. Raises NotThere."""
-        known = {*self._store.accounts(), *(self._logins.keys() - {SYSTEM_ACCOUNT})}
+        known = {*self._store.accounts(), *self._noted, *(self._logins.keys() - {SYSTEM_ACCOUNT})}
         known |= {account for holding in self._holdings for account in holding.accounts()}
         known |= {SYSTEM_ACCOUNT} if known else set()
         if not logins:
@@ -115,7 +138,7 @@ class LossReporting:
             with own_of(self._store, account) as own:
                 assessed = assess(own, self._vaults, account, self._said(account), self._login(account))
             heads[account] = max(own.records, default=0)
-            losses.append(assessed.loss)
+            losses.append(with_incidents(assessed.loss, self._incidents))
             faults += assessed.faults
             progress(number, len(accounts))
         missing = [loss for loss in losses if not loss.is_whole]
@@ -138,6 +161,7 @@ class LossReporting:
             Said(note.vault, note.name, note.head.sequence, note.head.hash, note.ledger)
             for note in notes_of(self._holdings, account)
         ]
+        said += self._noted.get(account, [])
         return [*said, Said("directory", "its login", 1)] if account in self._logins else said
 
     def _login(self, account: AccountId) -> str:
@@ -149,6 +173,46 @@ class LossReporting:
         for vault, holding in zip(self._looked_at, self._holdings, strict=True):
             held = {account: head.sequence for account, head in holding.heads.items()}
             yield _copy_state(vault.name, known, held, tuple(problem.message for problem in vault.problems))
+
+
+def _noted(seen: Mapping[AccountId, Sighting], incidents: Sequence[Incident]) -> Iterator[tuple[AccountId, list[Said]]]:
+    """What was noted outside the data folder of where accounts ended, also of those that are missing."""
+    gone = {one.formerly or one.account: one for one in incidents if one.formerly or one.cause is Cause.MISSING}
+    for account in seen.keys() | gone.keys():
+        said = list[Said]()
+        if account in seen:
+            one = seen[account]
+            said.append(Said(WITNESS, "what it saw", one.sequence, one.hash, _ledger(one.kinds)))
+        if account in gone:
+            marks = {kind: one.known for kind, one in gone[account].kinds.items() if one.known is not None}
+            said.append(Said(WITNESS, "an incident", gone[account].sequence_known, None, _ledger(marks)))
+        yield account, said
+
+
+def _ledger(marks: Mapping[Kind, Mark]) -> dict[Kind, LedgerNote]:
+    """As a ledger says it."""
+    return {kind: (mark.sequence, mark.count, mark.set_hash) for kind, mark in marks.items()}
+
+
+def with_incidents(loss: AccountLoss, incidents: Sequence[Incident]) -> AccountLoss:
+    """The loss with what an account had before its history went back, where nobody has decided about that yet.
+
+    Records of the new history may have the numbers of the old, so only counts can be compared.
+    """
+    known: dict[Kind, int] = {}
+    for incident in incidents:
+        if incident.account == loss.account and incident.formerly is None:
+            for kind, one in incident.kinds.items():
+                if one.is_open and one.known is not None:
+                    known[kind] = max(known.get(kind, 0), one.known.count)
+    kinds = (_at_least(one, known[one.kind]) if one.kind in known else one for one in loss.kinds)
+    return msgspec.structs.replace(loss, kinds=tuple(kinds))
+
+
+def _at_least(one: KindLoss, count: int) -> KindLoss:
+    expected = max(one.expected, count)
+    lost = max(one.lost, expected - one.recovered - one.elsewhere - one.incomplete)
+    return msgspec.structs.replace(one, expected=expected, lost=lost, proven=False)
 
 
 def outages_of(settings: Sequence[VaultSetting], reports: Sequence[ProcessReport]) -> list[ConfirmingOutage]:
