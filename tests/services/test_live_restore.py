@@ -17,7 +17,8 @@ from keepwell.services.check import Checker
 from keepwell.services.copies import Copy, FolderCopy, VaultCopy, account_in
 from keepwell.services.indexing import index_again
 from keepwell.services.live_plan import Keep
-from keepwell.services.live_restore import TRIES_MAX, LiveRestorer, Restored, Wish
+from keepwell.services.live_restore import TRIES_MAX, LiveRestorer, Restored
+from keepwell.services.live_then import Wish
 from keepwell.services.rewind import Rewinder
 from keepwell.storage.contract import Entry
 from keepwell.storage.memory import MemoryStore

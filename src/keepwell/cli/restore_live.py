@@ -23,7 +23,8 @@ from keepwell.model.names import Kind
 from keepwell.model.record import Op
 from keepwell.services.copies import Copy, account_in
 from keepwell.services.live_plan import CollectionPlan, Keep, Placed, Tally
-from keepwell.services.live_restore import LiveRestorer, Preview, Restored, Wish
+from keepwell.services.live_restore import LiveRestorer, Preview, Restored
+from keepwell.services.live_then import Wish
 from keepwell.vault.keys import load_identities
 
 STEPS_SHOWN_MAX: Final = 40
