@@ -12,10 +12,12 @@ from keepwell.services.actor import Actor
 from keepwell.services.incidents import Incident, Incidents
 from keepwell.services.indexing import index_again
 from keepwell.services.lineages import Lineages
+from keepwell.services.noting import Noter
 from keepwell.services.rollback import Rollbacks
 from keepwell.services.witness import WitnessFile
 from keepwell.storage.contract import Carried, Entry, Store, Transaction, Work
 from keepwell.storage.memory import MemoryStore
+from keepwell.storage.writers import Unconfirmed
 from tests.services.samples import card
 from tests.support.clock import FakeClock, SeededEntropy
 
@@ -99,7 +101,12 @@ class World:
     def start(self) -> list[Incident]:
         """What a start does once vaults were asked."""
         self.told.clear()
-        return look_back(self.rollbacks, self.witness, self.told.append)
+        found = look_back(self.rollbacks, self.witness, dict(self.store.read_heads()), self.told.append)
+        noter = Noter(self.store, self.witness, self.clock, Unconfirmed(), login_of=self.rollbacks.login_of)
+        if self.witness.path.is_file():
+            noter.look_for_unseen()
+        noter.close()
+        return found
 
     def held(self, account: AccountId = ANNA) -> dict[Kind, str]:
         with self.store.account(account).reading() as snapshot:

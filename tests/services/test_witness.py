@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from keepwell.model.names import AccountId, Kind, Lineage
+from keepwell.services import noting as noting_module
 from keepwell.services import witness as witness_module
 from keepwell.services.noting import Noter
 from keepwell.services.witness import Mark, Sighting, WitnessFile, lost_marks, sight
@@ -167,3 +168,14 @@ def test_a_witness_that_cannot_be_written_stops_nobody(tmp_path: Path, monkeypat
     world.witness.path.rmdir()
     noter.note()
     assert world.witness.load().keys() == {ANNA}
+
+
+def test_accounts_that_nobody_saw_are_noted_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update or the loss of the witness every account is noted again, without a slow start."""
+    monkeypatch.setattr(noting_module, "UNSEEN_MAX", 1)
+    world = World(tmp_path)
+    noter = noter_of(world)
+    for count in (1, 2, 2):
+        noter.look_for_unseen()
+        noter.note()
+        assert len(world.witness.load()) == count

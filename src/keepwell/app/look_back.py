@@ -18,15 +18,22 @@ from keepwell.storage.contract import Head
 Told = Callable[[str], None]
 
 
-def look_back(rollbacks: Rollbacks, witness: WitnessFile, tell: Told) -> list[Incident]:
-    """Hold what is known to be missing, and note what is here; the new incidents. Raises Damaged, StorageFault."""
+def look_back(
+    rollbacks: Rollbacks, witness: WitnessFile, heads: Mapping[AccountId, Head | Exception], tell: Told
+) -> list[Incident]:
+    """Hold what is known to be missing, and note what was known and has moved; the new incidents.
+
+    `heads` are those of the store. Accounts that nobody saw before are left to the noter, which has the time.
+    Raises Damaged, StorageFault.
+    """
     rollbacks.review()
     try:
-        seen, heads = witness.load(), dict(rollbacks.store.read_heads())
+        seen = witness.load()
         found = rollbacks.find(seen, heads)
-        anew = {account for account, head in heads.items() if _is_new(head, seen.get(account))}
+        anew = {one for one in seen.keys() & heads.keys() if heads[one] != Head(seen[one].sequence, seen[one].hash)}
         anew |= {one.account for one in found} & heads.keys()
-        witness.replace(_noted(rollbacks, seen, anew))
+        if anew or not witness.path.exists():
+            witness.replace(_noted(rollbacks, seen, anew))
     except OSError as error:
         tell(f"what the accounts came to cannot be noted at {witness.path}: {error}. Set KEEPWELL_WITNESS")
         return []
@@ -44,10 +51,6 @@ def sentences(incident: Incident) -> Iterator[str]:
     is_held = incident.cause is not Cause.MISSING or incident.formerly is not None
     what = "nothing of that is served until it is decided" if is_held else "see what is known of it"
     yield f"{what}: keepwell lineage show {incident.login or incident.account}"
-
-
-def _is_new(head: Head | Exception, seen: Sighting | None) -> bool:
-    return isinstance(head, Head) and (seen is None or head != Head(seen.sequence, seen.hash))
 
 
 def _noted(rollbacks: Rollbacks, seen: Mapping[AccountId, Sighting], anew: set[AccountId]) -> Iterator[Sighting]:

@@ -43,7 +43,8 @@ def prepare(
         ensure_system_account(store)
         maker = RollbackMaker(data, store, clock, entropy)
         rollbacks = maker.for_start(Directory(store), every_vault_is_here=len(opened) == len(settings))
-        look_back(rollbacks, witness_of(data), tell)
+        heads = done.heads if opened else dict(store.read_heads())
+        look_back(rollbacks, witness_of(data), heads, tell)
         if rollbacks.appended:
             catch_up(store, opened)  # ships the records with which lineages began
         for vault in opened:

@@ -94,7 +94,7 @@ def open_keepwell(
         if family is not None:
             keeper.start()
             reporter.start()
-            noter.start(meanwhile=rollbacks.review)
+            noter.start(rollbacks.review, lambda: keeper.is_elected)
         try:
             yield Keepwell(
                 data=data,

@@ -56,6 +56,8 @@ class Step:
 class CaughtUp:
     """What was done, and what could not be."""
 
+    heads: dict[AccountId, Head | Exception] = field(default_factory=dict)
+    """Where the store's journals end now; none when there was no vault to compare them with."""
     extended: dict[AccountId, int] = field(default_factory=dict)
     """Records that came back into the store."""
     restored: dict[AccountId, int] = field(default_factory=dict)
@@ -105,7 +107,8 @@ def catch_up(store: Store, vaults: Sequence[Vault]) -> CaughtUp:
     done = CaughtUp()
     if not vaults:
         return done
-    steps = plan_catch_up(dict(store.read_heads()), [vault.heads() for vault in vaults])
+    done.heads = dict(store.read_heads())
+    steps = plan_catch_up(done.heads, [vault.heads() for vault in vaults])
     to_ship: list[AccountId] = []
     for step in steps:
         if step.deed is Deed.SHIP:
@@ -125,7 +128,17 @@ def catch_up(store: Store, vaults: Sequence[Vault]) -> CaughtUp:
             else:
                 done.faults.append(failure.message)
         done.faults += [problem.message for problem in vault.problems]
+    for account in {*done.extended, *done.restored, *done.held}:
+        done.heads[account] = _head_now(store, account)
     return done
+
+
+def _head_now(store: Store, account: AccountId) -> Head | Exception:
+    try:
+        with store.account(account).reading() as snapshot:
+            return snapshot.head()
+    except KeepwellError as error:
+        return error
 
 
 def _carry_out(store: Store, vault: Vault, step: Step, done: CaughtUp) -> None:

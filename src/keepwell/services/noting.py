@@ -21,6 +21,9 @@ from keepwell.storage.contract import Carried, Store
 from keepwell.storage.writers import Confirms
 
 NOTE_SECONDS: Final = 5.0
+UNSEEN_MAX: Final = 100
+"""Accounts that were never seen and are looked at together: some milliseconds each."""
+
 
 Done = Callable[[BaseException | None], None]
 
@@ -46,6 +49,7 @@ class Noter:
         self._confirms = confirms
         self._login_of = login_of
         self._written: set[AccountId] = set()
+        self._unseen: list[AccountId] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -61,9 +65,13 @@ class Noter:
             self._written.add(account)
         self._confirms.confirm(account, carried, done)
 
-    def start(self, meanwhile: Callable[[], None]) -> None:
-        """Note from a thread of its own, until `close`; before each note it does `meanwhile`."""
-        self._thread = threading.Thread(target=self._run, args=(meanwhile,), name="keepwell-witness", daemon=True)
+    def start(self, meanwhile: Callable[[], None], is_elected: Callable[[], bool]) -> None:
+        """Note from a thread of its own, until `close`; before each note it does `meanwhile`.
+
+        The one process that is elected also notes, some at a time, the accounts that nobody saw yet.
+        """
+        arguments = (meanwhile, is_elected)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="keepwell-witness", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -97,10 +105,20 @@ class Noter:
         except KeepwellError:
             return None  # what cannot be read is told by whoever asks for it; what was known of it stays
 
-    def _run(self, meanwhile: Callable[[], None]) -> None:
+    def look_for_unseen(self) -> None:
+        """Have some of the accounts noted that nobody saw yet. Raises OSError."""
+        if self._unseen is None:
+            self._unseen = sorted(set(self._store.accounts()) - self._witness.load().keys())
+        with self._lock:
+            self._written.update(self._unseen[:UNSEEN_MAX])
+        del self._unseen[:UNSEEN_MAX]
+
+    def _run(self, meanwhile: Callable[[], None], is_elected: Callable[[], bool]) -> None:
         while not self._stop.wait(NOTE_SECONDS):
             try:
                 meanwhile()
+                if is_elected():
+                    self.look_for_unseen()
             except (KeepwellError, OSError) as error:
                 _log.warning("lineage.not_reviewed", reason=str(error))
             self.note()
