@@ -15,9 +15,10 @@ from keepwell.model.errors import KeepwellError
 from keepwell.services.accounts import ensure_system_account
 from keepwell.services.catch_up import CaughtUp, catch_up
 from keepwell.services.directory import Directory
+from keepwell.services.retention.reapplying import reapply
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore
-from keepwell.vault.ship import pack_tails
+from keepwell.vault.ship import pack_tails, ship
 from keepwell.vault.vault import Vault
 
 
@@ -47,6 +48,9 @@ def prepare(
         look_back(rollbacks, witness_of(data), heads, tell)
         if rollbacks.appended:
             catch_up(store, opened)  # ships the records with which lineages began
+        erased_again = reapply(store, every_vault_is_here=len(opened) == len(settings))
+        for vault in opened:
+            ship(vault, store, erased_again)
         for vault in opened:
             pack_tails(vault, store)
     return done

@@ -10,6 +10,7 @@ from pathlib import Path
 from keepwell.app.duties import VaultDuties
 from keepwell.app.lineage_links import RollbackMaker, whether_every_vault_is_here, witness_of
 from keepwell.app.log import configure_log
+from keepwell.app.retention_chore import retention_chore
 from keepwell.app.scrubbing import Scrubbing
 from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
@@ -26,6 +27,7 @@ from keepwell.services.library import Library
 from keepwell.services.lineages import Lineages
 from keepwell.services.mending import Mending
 from keepwell.services.noting import Noter
+from keepwell.services.retention.retention import Retention
 from keepwell.services.rollback import Rollbacks
 from keepwell.services.signin import SignIn
 from keepwell.services.status.reading import StatusReader
@@ -54,6 +56,7 @@ class Keepwell:
     accounts: Accounts
     access_log: AccessLog
     sign_in: SignIn
+    retention: Retention
     library: Library
     status: Callable[[], Status]
     """The copies, as a server process knows them."""
@@ -81,7 +84,9 @@ def open_keepwell(
     mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
     scrubbing = Scrubbing(data, store, confirming, mending, clock)
     duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
-    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, [scrubbing.chore()])
+    retention = Retention(data, store, store.blobs, writers, vaults, clock, entropy)
+    chores = [scrubbing.chore(), retention_chore(retention, confirming, store)]
+    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, chores)
     reporter = Reporter(data, confirming, store, clock, family or "", is_elected=lambda: keeper.is_elected)
     try:
         ensure_system_account(store)
@@ -109,6 +114,7 @@ def open_keepwell(
                 access_log=access_log,
                 sign_in=SignIn(directory, access_log, clock),
                 library=Library(store, writers, accounts, futures=rollbacks, for_operator=family is None),
+                retention=retention,
                 status=StatusReader(data, vaults, clock, reporter.latest).read,
                 rollbacks=rollbacks,
                 lineages=Lineages(rollbacks, witness),

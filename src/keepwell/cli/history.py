@@ -13,7 +13,7 @@ from keepwell.cli.common import DEFAULTS, Common, operator_for
 from keepwell.cli.output import print_json, print_table
 from keepwell.model.names import HOME_OF
 from keepwell.model.record import Record
-from keepwell.services.history import HistoryQuery, find_spot, list_records, read_version
+from keepwell.services.history import HistoryQuery, erased_among, find_spot, list_records, read_version
 
 
 def history(
@@ -43,10 +43,13 @@ def history(
             spot = None if collection is None else find_spot(snapshot, collection)
             query = HistoryQuery(spot, item, limit, oldest_first)
             records = list_records(snapshot, query)
+            erased = erased_among(snapshot, records)
     if common.json:
-        print_json({"login": login, "records": [_document(one) for one in records]})
+        documents = [_document(one, is_erased=one.facts.digest in erased) for one in records]
+        print_json({"login": login, "records": documents})
     else:
-        print_table(("RECORD", "AT", "BY", "WHAT", "WHERE", "BYTES"), [_row(one) for one in records])
+        rows = [_row(one, is_erased=one.facts.digest in erased) for one in records]
+        print_table(("RECORD", "AT", "BY", "WHAT", "WHERE", "BYTES"), rows)
 
 
 def _print_version(record: Record, body: bytes, *, as_json: bool) -> None:
@@ -59,13 +62,14 @@ def _print_version(record: Record, body: bytes, *, as_json: bool) -> None:
     sys.stdout.buffer.flush()
 
 
-def _document(record: Record) -> dict[str, object]:
+def _document(record: Record, *, is_erased: bool = False) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(record.facts)
-    return fields | {"hash": record.hash}
+    return fields | {"hash": record.hash} | ({"erased": True} if is_erased else {})
 
 
-def _row(record: Record) -> tuple[object, ...]:
+def _row(record: Record, *, is_erased: bool) -> tuple[object, ...]:
     facts = record.facts
     where = "" if facts.kind is None else f"{HOME_OF[facts.kind]}/{facts.collection}"
     place = f"{where}/{facts.name}" if facts.name else where
-    return facts.seq, facts.at, facts.by, facts.op, place, "" if facts.size is None else facts.size
+    size = "" if facts.size is None else f"{facts.size} erased" if is_erased else facts.size
+    return facts.seq, facts.at, facts.by, facts.op, place, size

@@ -38,6 +38,12 @@ _COMMANDS: Final = (
     ("check", "check:check", "Check every page, chain, digest and projection."),
     ("verify", "verify:verify", "Prove that vaults hold what they must."),
     ("salvage", "salvage:salvage", "Unite what is left of damaged copies into a new data folder."),
+    (
+        "retention",
+        "retention:retention",
+        "Thin histories behind their time, and carry out what was marked to be erased.",
+    ),
+    ("erase", "retention:erase", "Mark an item, or a whole account, to be erased from every copy."),
     ("upgrade", "upgrade:upgrade", "Bring the data folder to this version's format, or back."),
     ("report", "report:report", "Tell what is lost, over all copies."),
     ("access", "access:access", "Show who used an account, from where and with what."),

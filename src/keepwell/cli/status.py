@@ -59,6 +59,8 @@ def _print(found: Status) -> None:
         print_line(f"Every account of the store was last checked {age_words(found.store.age_seconds)}{damaged}.")
     if found.writes is Writes.UNSERVED:
         print_line("No server runs on this data: the vaults were opened and compared with the store just now.")
+    for one in found.overrides:
+        print_line(f"Overridden at {one.at} ({one.about}): {'; '.join(one.against)}. The reason given: {one.reason}")
     for problem in found.problems:
         print_line(f"Not known: {problem}")
     if found.vaults:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from keepwell.app.wiring import Keepwell, open_keepwell
 from keepwell.cli.common import DEFAULTS, Common, command
 from keepwell.cli.exit_codes import ExitCode, exit_code_of
-from keepwell.cli.output import print_error, print_json, print_line, print_table, progress_bar
+from keepwell.cli.output import print_error, print_json, print_line, print_notice, print_table, progress_bar
 from keepwell.cli.vault_keys import hand_out
 from keepwell.model.errors import KeepwellError
 from keepwell.services.catch_up import catch_up
@@ -20,6 +20,7 @@ from keepwell.services.vaults import describe
 from keepwell.storage.family import is_served
 from keepwell.vault.keys import make_drill_key, make_keys
 from keepwell.vault.ship import ship
+from keepwell.vault.verify import Grade
 
 Name = Annotated[str, Parameter(help="The name of the vault.")]
 
@@ -142,12 +143,28 @@ def _state(keepwell: Keepwell, setting: VaultSetting) -> dict[str, object]:
         vault.close()
 
 
+def _proven(keepwell: Keepwell) -> list[str]:
+    """The vaults whose content was found to be whole when it was last read."""
+    found = []
+    for setting in keepwell.vaults.settings.all():
+        grades = keepwell.vaults.verified_file(setting.name).read().grades
+        known = [grades[one] for one in (Grade.CONTENT, Grade.RECORDS) if one in grades]
+        if known and max(known, key=lambda one: one.at).damaged == 0:
+            found.append(setting.name)
+    return found
+
+
 def remove(name: Name, /, *, common: Common = DEFAULTS) -> None:
     """Ship to a vault no more; what lies in it stays, and can be restored from or added again."""
     with open_keepwell(common.data) as keepwell:
         setting = keepwell.vaults.settings.named(name)
+        was_last_proven = _proven(keepwell) == [name]
         keepwell.vaults.settings.remove(name)
+    if was_last_proven:
+        print_notice(
+            f"no other vault was verified: what lies at {setting.url} is the only copy that is known to be good"
+        )
     if common.json:
-        print_json(describe(setting) | {"removed": True})
+        print_json(describe(setting) | {"removed": True, "was_last_proven": was_last_proven})
     else:
         print_line(f"Keepwell ships to the vault {name} no more. What lies at {setting.url} stays there.")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from keepwell.model.erasures import ERASURES, NO_ERASURES, Erasures, parse_order
 from keepwell.model.errors import Damaged, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest
 from keepwell.model.record import Op, Record, check_link
@@ -21,6 +22,7 @@ from keepwell.services.directory import Directory
 from keepwell.services.documents import SYSTEM_COLLECTIONS, parse_document
 from keepwell.services.findings import Finding, Findings
 from keepwell.services.indexing import index_again
+from keepwell.services.retention.orders import read_erasures
 from keepwell.storage.contract import BlobStore, Indexer, Snapshot, Store
 from keepwell.storage.generations import DISCARDED, NEXT, PREVIOUS, UNDONE
 from keepwell.storage.sqlite_audit import reading_unproven
@@ -57,9 +59,10 @@ class Checker:
     """Checks the accounts of one store."""
 
     def __init__(self, store: Store) -> None:
-        """Over a store; the system account may be damaged, then logins are not known."""
+        """Over a store; the system account may be damaged, then logins and orders to erase are not known."""
         self._store = store
         self._logins = logins_of(store)
+        self._erasures = _erasures(store)
 
     def accounts(self, logins: Sequence[str] = ()) -> list[AccountId]:
         """The accounts to check: those with these logins or ids, or all. Raises NotThere."""
@@ -104,7 +107,7 @@ class Checker:
     def _check_contents(self, account: AccountId, findings: Findings) -> None:
         with reading_unproven(self._store.account(account)) as snapshot:
             records = _proven_records(snapshot, findings)
-            _check_bytes(snapshot, records, findings)
+            _check_bytes(snapshot, records, findings, self._erasures)
             if account == SYSTEM_ACCOUNT:
                 _check_documents(snapshot, findings)
             if findings.has(Weight.DAMAGE):
@@ -158,6 +161,13 @@ def logins_of(store: Store) -> dict[AccountId, str]:
     return known | {one.account: one.login for one in documents}
 
 
+def _erasures(store: Store) -> Erasures:
+    try:
+        return read_erasures(store)
+    except Exception:  # damaged in whatever way: checking the system account tells how
+        return NO_ERASURES
+
+
 def _proven_records(snapshot: Snapshot, findings: Findings) -> list[Record]:
     """The journal, each record proven to follow the one before; what does not is reported."""
     records: list[Record] = []
@@ -188,20 +198,31 @@ def readable_records(snapshot: Snapshot, tell: Callable[[str, str], None]) -> It
     tell(f"record {after + 1}", "it and what follows were not read: too much before it is unreadable")
 
 
-def _check_bytes(snapshot: Snapshot, records: Sequence[Record], findings: Findings) -> None:
-    """Every version of every item, past and present, has its bytes and they match their digest and size."""
+def _check_bytes(snapshot: Snapshot, records: Sequence[Record], findings: Findings, erasures: Erasures) -> None:
+    """Every version of every item, past and present, has its bytes and they match their digest and size.
+
+    Bytes that were erased are not missed where an order names them.
+    """
     checked: set[Digest] = set()
+    erased = 0
     for record in records:
         facts = record.facts
         if facts.op is not Op.PUT or facts.digest is None or facts.digest in checked:
             continue
         checked.add(facts.digest)
         place = f"record {facts.seq}, item {facts.collection}/{facts.name}"
+        if erasures.names(facts) and findings.attempt(place, partial(snapshot.is_erased, facts.digest)):
+            erased += 1
+            continue
         findings.attempt(place, partial(_prove_bytes, snapshot, facts.digest, facts.size))
+    if erased:
+        findings.note("erased", f"the bytes of {erased} versions were erased, as orders say; their records are whole")
 
 
 def _prove_bytes(snapshot: Snapshot, digest: Digest, size: int | None) -> None:
     body = snapshot.content(digest)
+    if body is None and snapshot.is_erased(digest):
+        raise Damaged(f"its bytes {digest} were erased, and no order says so")
     if body is None:
         raise Damaged(f"its bytes {digest} are missing")
     if len(body) != size:
@@ -210,11 +231,14 @@ def _prove_bytes(snapshot: Snapshot, digest: Digest, size: int | None) -> None:
 
 def _check_documents(snapshot: Snapshot, findings: Findings) -> None:
     for collection in snapshot.collections():
-        if collection.name not in SYSTEM_COLLECTIONS:
+        if collection.name not in {*SYSTEM_COLLECTIONS, ERASURES}:
             continue
         for item, body in snapshot.items_with_bodies(collection.id):
             place = f"item {collection.name}/{item.name}"
-            findings.attempt(place, partial(parse_document, collection.name, body))
+            if collection.name == ERASURES:
+                findings.attempt(place, partial(parse_order, body))
+            else:
+                findings.attempt(place, partial(parse_document, collection.name, body))
 
 
 def _strays(data: Path) -> list[Path]:

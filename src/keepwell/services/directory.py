@@ -165,8 +165,12 @@ class Directory:
                 self._known.add(document)
         self._sequence = facts.seq
 
-    def _document(self, snapshot: Snapshot, record: Record) -> Document:
-        body = None if record.facts.digest is None else snapshot.content(record.facts.digest)
+    def _document(self, snapshot: Snapshot, record: Record) -> Document | None:
+        """What the record put; None when it was erased, and so removed by a later one."""
+        digest = record.facts.digest
+        body = None if digest is None else snapshot.content(digest)
+        if body is None and digest is not None and snapshot.is_erased(digest):
+            return None
         if body is None:
             where = f"{record.facts.collection}/{record.facts.name}"
             raise Damaged(f"the bytes of {where} in the system account are missing", hint="Run: keepwell check")

@@ -7,11 +7,11 @@ those of collections that were dropped since.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from keepwell.model.errors import BadRequest, NotThere
-from keepwell.model.names import HOME_OF, Home
+from keepwell.model.names import HOME_OF, Digest, Home
 from keepwell.model.record import Op, Record
 from keepwell.storage.contract import Snapshot
 
@@ -47,8 +47,14 @@ def read_version(snapshot: Snapshot, sequence: int) -> tuple[Record, bytes]:
         )
     body = snapshot.content(record.facts.digest)
     if body is None:
-        raise NotThere(f"the bytes of record {sequence} are not kept any more: {record.facts.digest}")
+        raise NotThere(f"the bytes of record {sequence} were erased", hint="See: keepwell retention --dry-run")
     return record, body
+
+
+def erased_among(snapshot: Snapshot, records: Iterable[Record]) -> set[Digest]:
+    """The digests whose bytes were erased."""
+    digests = {record.facts.digest for record in records}
+    return {digest for digest in digests if digest is not None and snapshot.is_erased(digest)}
 
 
 def find_spot(snapshot: Snapshot, text: str) -> Spot:

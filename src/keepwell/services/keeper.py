@@ -26,6 +26,7 @@ from keepwell.model.errors import Fenced, KeepwellError, StorageFault
 from keepwell.services.confirming import Confirming, VaultLink
 from keepwell.services.vault_settings import FOLDER, VaultSetting, VaultSettings
 
+KEEPER_LOCK: Final = "keeper.lock"
 TICK_SECONDS: Final = 1.0
 REOPEN_SECONDS: Final = 5.0
 """How long a vault that is down is left alone before it is tried again."""
@@ -173,4 +174,4 @@ class Keeper:
     def _stand_for_election(self) -> None:
         if self._election is None:
             make_folder(self._folder)
-            self._election = try_lock(self._folder / "keeper.lock")
+            self._election = try_lock(self._folder / KEEPER_LOCK)

@@ -22,6 +22,7 @@ from typing import Final
 
 import msgspec
 
+from keepwell.model.erasures import NO_ERASURES
 from keepwell.model.errors import NotThere
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Digest, Kind
@@ -34,7 +35,7 @@ from keepwell.storage.sqlite_audit import reading_unproven
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.loss import AccountLoss, Expected, Fate, LostItem, ObjectFault, There, loss_of
 from keepwell.vault.pack import LedgerNote, note_of
-from keepwell.vault.reading import Bodies, Findings, read_lines
+from keepwell.vault.reading import Bodies, Findings, erasures_in, read_lines
 from keepwell.vault.vault import Vault
 
 STORE: Final = "store"
@@ -140,7 +141,7 @@ def assess(own: Own, vaults: Sequence[Vault], account: AccountId, said: Iterable
     there = There(
         left.sequence,
         _like(_ledger(left.items), expected.ledger),
-        list(_lacking(own, united, left, Bodies(vaults, account, findings))),
+        list(_lacking(own, united, left, vaults, Bodies(vaults, account, findings))),
         united.last - len(united.here),
     )
     end = united.records[-1].facts if united.records else None
@@ -263,11 +264,14 @@ def _like(ledger: Mapping[Kind, LedgerEntry], expected: Mapping[Kind, LedgerNote
     }
 
 
-def _lacking(own: Own, united: United, left: _Left, bodies: Bodies) -> Iterator[LostItem]:
-    """Items, and older versions, that the store does not have whole."""
+def _lacking(own: Own, united: United, left: _Left, vaults: Sequence[Vault], bodies: Bodies) -> Iterator[LostItem]:
+    """Items, and older versions, that the store does not have whole, but for bytes that were erased."""
     puts = {facts.digest: facts for facts in _puts(own, united)}
     absent = {digest for digest in puts if digest and not own.has_bytes(digest) and not own.is_erased(digest)}
     nowhere = {digest for digest in absent if bodies.find(digest, "", None) is None}
+    erasures = erasures_in(vaults) if nowhere else NO_ERASURES
+    erased = {digest for digest in nowhere if erasures.names(puts[digest])}
+    absent, nowhere = absent - erased, nowhere - erased
     current = set[Digest]()
     for (kind, collection, name), item in left.items.items():
         current.add(item.digest)

@@ -216,10 +216,18 @@ def _plan(snapshot: Snapshot, spot: Spot, target: int) -> RewindPlan:
     records = list(snapshot.records(collection=spot))
     if not records:
         raise NotThere(f"there is no collection {'/'.join(spot)}, now or in the history")
-    now, then = state_after(records, head), state_after(records, target)
+    now, then = state_after(records, head), _without_erased(snapshot, state_after(records, target))
     plan = plan_rewind(spot, target, now, then, records[-1].facts.seq)
     _require_folders_whole(snapshot, plan)
     return plan
+
+
+def _without_erased(snapshot: Snapshot, then: CollectionThen | None) -> CollectionThen | None:
+    """The state without items whose bytes were erased since: they do not come back."""
+    if then is None:
+        return None
+    items = {name: item for name, item in then.items.items() if not snapshot.is_erased(item.digest)}
+    return replace(then, items=items)
 
 
 def _require_folders_whole(snapshot: Snapshot, plan: RewindPlan) -> None:

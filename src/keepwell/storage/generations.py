@@ -36,8 +36,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from keepwell.ground.durable import make_folder, sync_folder
+from keepwell.ground.durable import make_folder, remove_file, sync_folder
 from keepwell.model.errors import Unavailable
+from keepwell.model.names import AccountId
 
 ACCOUNTS: Final = "accounts"
 NEXT: Final = "accounts.next"
@@ -46,6 +47,7 @@ PREVIOUS: Final = "accounts.previous"
 UNDONE: Final = "accounts.undone"
 DISCARDED: Final = "accounts.discarded"
 LOCK_NAME: Final = "accounts.lock"
+SET_ASIDE: Final = "set-aside"
 
 Rename = tuple[str, str]
 
@@ -147,6 +149,19 @@ def switch_back(data: Path, told: Callable[[str], None] = lambda _step: None) ->
     told("undone")
     move(data, PREVIOUS, ACCOUNTS)
     told("switched")
+
+
+def forget_account(data: Path, account: AccountId, *, and_set_aside: bool = False) -> None:
+    """Remove an account's file from every generation that is kept and not served, and what was set aside of it.
+
+    Going back brings it along from what is served. Raises OSError.
+    """
+    for name in (PREVIOUS, UNDONE):
+        for path in (data / name).glob(f"??/{account}.db*"):
+            remove_file(path)
+    if and_set_aside:
+        for folder in (data / SET_ASIDE).glob(f"{account}-*"):
+            shutil.rmtree(folder)
 
 
 def _names(data: Path) -> set[str]:

@@ -29,7 +29,7 @@ from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest, Kind, Lineag
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.carrying import written_meanwhile
 from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
-from keepwell.storage.generations import ACCOUNTS, SharedHold
+from keepwell.storage.generations import ACCOUNTS, SET_ASIDE, SharedHold
 from keepwell.storage.moves import Moves
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
 from keepwell.storage.sqlite_files import (
@@ -222,7 +222,7 @@ class SqliteStore:
 
     def _new_aside(self, account: AccountId) -> Path:
         day = render_moment(self._clock.now())[:10]
-        return self._data / "set-aside" / f"{account}-{day}-{base32_word(self._entropy, 40)}"
+        return self._data / SET_ASIDE / f"{account}-{day}-{base32_word(self._entropy, 40)}"
 
     def _remember(self, account: AccountId, opened: SqliteAccount) -> SqliteAccount:
         with self._lock:

@@ -17,7 +17,8 @@ from keepwell.model.errors import Damaged
 from keepwell.model.record import Facts, Record, canonical, digest_of, is_proven
 from keepwell.storage.contract import Carried
 
-_NOT_HASHED = frozenset({"hash", "body", "body64", "blob"})
+_BYTES = frozenset({"body", "body64", "blob"})
+_NOT_HASHED = _BYTES | {"hash"}
 
 
 class Travel(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,6 +61,14 @@ def _with_body(hashed: str, body: bytes) -> Travel:
         return Travel(hashed, body=body.decode())
     except UnicodeDecodeError:
         return Travel(hashed, body64=base64.b64encode(body).decode("ascii"))
+
+
+def without_bytes(text: bytes) -> bytes:
+    """The same line, its record as it is, without the bytes and without the name of what has them. Raises Damaged."""
+    fields = _fields(text)
+    for name in _BYTES:
+        fields.pop(name, None)
+    return _encoder.encode(fields) + b"\n"
 
 
 def parse_lines(octets: bytes) -> list[Line]:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keepwell.ground.clock import Clock
+from keepwell.model.erasures import NO_ERASURES, Erasures
 from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere, StorageFault
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import digest_of
@@ -93,7 +94,7 @@ class Merger:
 
 def merge(vault: Vault, plan: Merge) -> Pack:
     """Make one pack of those planned; they stay. Raises Damaged, NotThere, Locked, Fenced, StorageFault."""
-    sources = [_Source(vault, name) for name in plan.packs]
+    sources = [Source(vault, name) for name in plan.packs]
     packs = vault.packs()
     waiting = superseded(packs)
     others = {pack.name for pack in packs} - waiting.keys() - set(plan.packs)
@@ -113,20 +114,23 @@ def merge(vault: Vault, plan: Merge) -> Pack:
     return merged
 
 
-def require_held(vault: Vault, names: Iterable[str], by: Sequence[str]) -> None:
-    """Raise Damaged unless the packs `by`, as they can be read now, have every record of the others, and its bytes."""
+def require_held(vault: Vault, names: Iterable[str], by: Sequence[str], erasures: Erasures = NO_ERASURES) -> None:
+    """Raise Damaged unless the packs `by`, as they can be read now, have every record of the others, and its bytes.
+
+    Of records that the erasures name the bytes must not be there any more.
+    """
     held: dict[tuple[AccountId, int], _Held] = {}
     for name in by:
-        for piece in _Source(vault, name).pieces():
+        for piece in Source(vault, name).pieces():
             for line in piece.lines:
                 key = (piece.frame.account, line.record.facts.seq)
-                if key not in held or _brings(line):
+                if key not in held or brings(line):
                     held[key] = _Held(line.record.hash, line.body is not None, line.blob)
     for name in names:
-        for piece in _Source(vault, name).pieces():
+        for piece in Source(vault, name).pieces():
             for line in piece.lines:
                 key = (piece.frame.account, line.record.facts.seq)
-                if key not in held or not _is_held(vault, line, held[key]):
+                if key not in held or not _is_held(vault, line, held[key], erasures):
                     raise Damaged(f"{name}: record {key[1]} of {key[0]} is not the same in {', '.join(by)}")
 
 
@@ -150,11 +154,13 @@ class _Held:
     blob: str | None
 
 
-def _is_held(vault: Vault, line: Line, held: _Held) -> bool:
+def _is_held(vault: Vault, line: Line, held: _Held, erasures: Erasures) -> bool:
     """Bytes in a line were compared with the record's digest when it was parsed; those of other objects are here."""
     if held.hash != line.record.hash:
         return False
-    if not _brings(line) or held.has_body:
+    if erasures.names(line.record.facts):
+        return not held.has_body and held.blob is None
+    if not brings(line) or held.has_body:
         return True
     if held.blob is None or line.blob == held.blob:
         return line.blob == held.blob
@@ -169,7 +175,8 @@ def _readable(vault: Vault, ref: FrameRef) -> list[Line]:
         return []
 
 
-def _brings(line: Line) -> bool:
+def brings(line: Line) -> bool:
+    """Whether a line has bytes, or names the object that has them."""
     return line.body is not None or line.blob is not None
 
 
@@ -178,7 +185,7 @@ def _unfit_of(vault: Vault, names: Iterable[str]) -> set[str]:
     unfit = set()
     for name in names:
         try:
-            for _piece in _Source(vault, name).pieces():
+            for _piece in Source(vault, name).pieces():
                 pass
         except (Damaged, NotThere):
             unfit.add(name)
@@ -186,7 +193,7 @@ def _unfit_of(vault: Vault, names: Iterable[str]) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """One frame, proven: its lines, and how they stand there."""
 
     frame: Frame
@@ -194,10 +201,11 @@ class _Piece:
     texts: list[bytes]
 
 
-class _Source:
+class Source:
     """A pack as it is stored now, proven by its name."""
 
     def __init__(self, vault: Vault, name: str) -> None:
+        """Read it. Raises Damaged, NotThere, StorageFault."""
         self._seal = vault.seal
         try:
             self._stored = vault.medium.read(name)
@@ -209,16 +217,16 @@ class _Source:
             raise Damaged(f"{name} in vault {vault.name} is not what was stored under that name")
         self.frames = index.frames
 
-    def pieces(self, account: AccountId | None = None) -> Iterator[_Piece]:
+    def pieces(self, account: AccountId | None = None) -> Iterator[Piece]:
         """Every frame, or those of one account, proven record by record. Raises Damaged, Locked."""
         for frame in self.frames:
             if account in {None, frame.account}:
                 stored = self._stored[frame.offset : frame.offset + frame.length]
                 octets = unpack_frame(stored, frame, self._seal)
-                yield _Piece(frame, parse_frame(octets, frame), octets.splitlines(keepends=True))
+                yield Piece(frame, parse_frame(octets, frame), octets.splitlines(keepends=True))
 
 
-def _joined(account: AccountId, sources: Iterable[_Source]) -> list[_Joined]:
+def _joined(account: AccountId, sources: Iterable[Source]) -> list[_Joined]:
     """The account's runs in these packs, as few as there can be, in order. Raises Damaged, Forked, Locked."""
     pieces = [piece for source in sources for piece in source.pieces(account)]
     joined: list[_Joined] = []
@@ -233,7 +241,7 @@ def _joined(account: AccountId, sources: Iterable[_Source]) -> list[_Joined]:
 class _Joined:
     """One account's successive records, put together from several frames."""
 
-    def __init__(self, piece: _Piece) -> None:
+    def __init__(self, piece: Piece) -> None:
         self._frame = piece.frame
         self._lines = list(piece.lines)
         self._texts = list(piece.texts)
@@ -243,7 +251,7 @@ class _Joined:
     def last(self) -> int:
         return self._frame.first + len(self._lines) - 1
 
-    def add(self, piece: _Piece) -> None:
+    def add(self, piece: Piece) -> None:
         """Another frame, which begins within this run or right behind it."""
         if piece.frame.last > self.last:
             self._ledger = piece.frame.ledger
@@ -255,7 +263,7 @@ class _Joined:
                 self._texts.append(text)
                 continue
             self._require(line.record.hash == self._lines[place].record.hash, line.record.facts.seq)
-            if _brings(line) and not _brings(self._lines[place]):
+            if brings(line) and not brings(self._lines[place]):
                 self._lines[place], self._texts[place] = line, text
 
     def require_agrees(self, vault: Vault, ref: FrameRef) -> None:

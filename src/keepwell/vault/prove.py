@@ -57,7 +57,7 @@ class _Proof:
         check_carried(self._account, self._before, carried)
         self._before = carried.record
         facts = carried.record.facts
-        if facts.op is not Op.PUT or facts.digest is None:
+        if facts.op is not Op.PUT or facts.digest is None or carried.erased:
             return
         if carried.body is not None:
             self._brought.add(facts.digest)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import msgspec
 
+from keepwell.model.erasures import ERASURES, NO_ERASURES, Erasures, parse_order
 from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere
-from keepwell.model.names import AccountId, Digest
-from keepwell.model.record import check_follows, digest_of
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest
+from keepwell.model.record import Op, check_follows, digest_of
 from keepwell.storage.contract import Carried, Head
 from keepwell.vault.catalogue import NOTHING, FrameRef
 from keepwell.vault.layout import blob_name
@@ -54,13 +56,59 @@ def read_account(
 ) -> Iterator[Carried]:
     """The account's records behind `after`, in order, each proven to follow the one before, with the bytes they bring.
 
-    Ends where nothing in the vaults continues the run. Bytes that nothing has are left out and told. Raises Locked,
-    StorageFault.
+    Ends where nothing in the vaults continues the run. Bytes that nothing has are left out and told, unless an order
+    in the vaults' system account says that they were erased. Raises Locked, StorageFault.
     """
     findings = findings if findings is not None else Findings()
     bodies = Bodies(vaults, account, findings)
+    brought: set[Digest | None] = set()
+    erasures: Erasures | None = None
     for found in read_lines(vaults, account, after, findings):
-        yield Carried(found.line.record, bodies.read(found))
+        facts = found.line.record.facts
+        told = len(findings.faults)
+        body = bodies.read(found)
+        if body is not None:
+            brought.add(facts.digest)
+        elif facts.op is Op.PUT and facts.digest not in brought:
+            erasures = erasures_in(vaults) if erasures is None else erasures
+            if erasures.names(facts):
+                del findings.faults[told:]
+                yield Carried(found.line.record, erased=True)
+                continue
+        yield Carried(found.line.record, body)
+
+
+_Known = tuple[tuple[tuple[str, Head], ...], Erasures]
+_known: WeakKeyDictionary[Vault, _Known] = WeakKeyDictionary()
+"""What was found for some vaults, by the first of them: thousands of accounts may ask, one after the other."""
+
+
+def erasures_in(vaults: Sequence[Vault]) -> Erasures:
+    """What was erased, as the orders in the vaults' system account say. Raises Locked, StorageFault, Damaged."""
+    if not vaults:
+        return NO_ERASURES
+    at = tuple((vault.document.id, vault.head(SYSTEM_ACCOUNT)) for vault in vaults)
+    known = _known.get(vaults[0])
+    if known is None or known[0] != at:
+        known = _known[vaults[0]] = at, _read_erasures(vaults)
+    return known[1]
+
+
+def _read_erasures(vaults: Sequence[Vault]) -> Erasures:
+    findings = Findings()
+    bodies = Bodies(vaults, SYSTEM_ACCOUNT, findings)
+    contents: dict[Digest | None, bytes] = {}
+    orders: dict[str, bytes] = {}
+    for found in read_lines(vaults, SYSTEM_ACCOUNT, findings=findings):
+        facts = found.line.record.facts
+        if facts.collection != ERASURES or facts.op not in {Op.PUT, Op.REMOVE}:
+            continue
+        orders.pop(facts.name, None)
+        if (body := bodies.read(found)) is not None:
+            contents[facts.digest] = body
+        if facts.op is Op.PUT and facts.digest in contents:
+            orders[facts.name] = contents[facts.digest]
+    return Erasures(parse_order(body) for body in orders.values())
 
 
 def read_lines(

@@ -107,7 +107,7 @@ class _Replay:
 
     def _check_bytes(self, carried: Carried) -> None:
         facts = carried.record.facts
-        if facts.op is not Op.PUT or facts.digest is None:
+        if facts.op is not Op.PUT or facts.digest is None or carried.erased:
             return
         if carried.body is not None:
             self._brought.add(facts.digest)

@@ -19,6 +19,7 @@ import msgspec
 
 from keepwell.ground.clock import render_moment
 from keepwell.model.names import AccountId, Kind
+from keepwell.model.record import digest_of
 from keepwell.services.accounts import ensure_system_account
 from keepwell.services.upgrading.upgrade import Upgrading
 from keepwell.services.vaults import Vaults
@@ -44,12 +45,14 @@ MIGRATIONS_FROM_0: Mapping[int, Migration] = {0: _read_format_0, **MIGRATIONS}
 
 
 def fill(data: Path) -> None:
-    """Accounts with every operation, large bytes, and a kind that is held."""
+    """Accounts with every operation, large bytes, bytes that were erased, and a kind that is held."""
     with closing(SqliteStore(data, FakeClock(step_seconds=0.001), SeededEntropy())) as store:
         ensure_system_account(store)
         anna = store.create(ANNA, [make()])
         for works in LIVES:
             done(anna, *works)
+        anna.erase(99, [digest_of(b"x" * 200_000)])
+        store.sweep_blobs([digest_of(b"x" * 200_000)])
         done(store.create(BERT, [make(), put("bob", b"of bert")]), put("eve"))
         store.account(BERT).hold({Kind.PHOTOS: "they are being looked for"})
 

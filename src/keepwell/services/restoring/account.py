@@ -26,7 +26,7 @@ from keepwell.storage.contract import AccountStore, Carried, Head, Snapshot, Sto
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.loss import Expected, Gap, LostItem, ObjectFault
 from keepwell.vault.pack import LedgerNote
-from keepwell.vault.reading import Bodies, Fault, Findings, FoundLine, read_lines
+from keepwell.vault.reading import Bodies, Fault, Findings, FoundLine, erasures_in, read_lines
 from keepwell.vault.restore_plan import Note
 from keepwell.vault.vault import Vault
 
@@ -144,6 +144,9 @@ class _Stream:
 
     def carried(self) -> Iterator[Carried]:
         for found in read_lines(self._vaults, self.account, findings=self.findings):
+            if found.line.record.facts.op is Op.PUT and self._is_erased(found):
+                yield Carried(found.line.record, erased=True)
+                continue
             if found.line.record.facts.op is Op.PUT:
                 self._note(found)
             yield Carried(found.line.record, found.line.body)
@@ -163,6 +166,13 @@ class _Stream:
         """The notes but those of objects that were found to be of another history."""
         forked = {(fault.vault, fault.name) for fault in self.findings.faults if isinstance(fault.error, Forked)}
         return [note for note in notes if (note.vault, note.name) not in forked]
+
+    def _is_erased(self, found: FoundLine) -> bool:
+        """Whether the line brings nothing, no line before it did, and an order says why."""
+        line = found.line
+        if line.body is not None or line.blob is not None or line.record.facts.digest in self._brought:
+            return False
+        return erasures_in(self._vaults).names(line.record.facts)
 
     def _note(self, found: FoundLine) -> None:
         facts, line = found.line.record.facts, found.line

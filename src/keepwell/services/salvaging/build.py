@@ -119,7 +119,7 @@ class _Building:
             digest = record.facts.digest
             if record.facts.op is not Op.PUT or digest is None or digest in brought:
                 yield Carried(record)
-            elif self._shelf.is_erased(record.facts):
+            elif self._salvage.is_erased(record.facts):
                 yield Carried(record, erased=True)
             else:
                 brought.add(digest)
@@ -136,7 +136,7 @@ class _Building:
 
     def _line(self, record: Record) -> bytes:
         digest = record.facts.digest
-        if digest is None or self._shelf.is_erased(record.facts) or not self._shelf.has_body(digest):
+        if digest is None or self._salvage.is_erased(record.facts) or not self._shelf.has_body(digest):
             return render_line(Carried(record))
         return render_line(Carried(record, self._shelf.body(digest)))
 
@@ -151,4 +151,12 @@ def _complete(store: SqliteStore, done: Salvaged, clock: Clock, entropy: Entropy
             accounts.make_place(account)
             every = [kind for kind in Kind if kind is not Kind.SYSTEM]
             store.account(account).hold(dict.fromkeys(every, "nothing of it could be salvaged"))
-        done.found_logins += [accounts.adopt(account) for account in sorted(there - known)]
+        unknown = [account for account in sorted(there - known) if not _is_closed(store, account)]
+        done.found_logins += [accounts.adopt(account) for account in unknown]
+
+
+def _is_closed(store: SqliteStore, account: AccountId) -> bool:
+    """Whether the account was erased as a whole: it has no login any more."""
+    with store.account(account).reading() as snapshot:
+        last = next(snapshot.records(max(0, snapshot.head().sequence - 1)), None)
+        return last is not None and last.facts.op is Op.CLOSE

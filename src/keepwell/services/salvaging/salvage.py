@@ -28,9 +28,10 @@ import msgspec
 from pyrage.x25519 import Identity
 
 from keepwell.ground.clock import Clock, render_moment
+from keepwell.model.erasures import ERASURES, NO_ERASURES, Erasures, parse_order
 from keepwell.model.errors import BadRequest
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Home
-from keepwell.model.record import Record
+from keepwell.model.record import Facts, Record
 from keepwell.services.documents import ACCOUNTS, AccountDocument, parse_document
 from keepwell.services.salvaging.exports import additions_from_exports, without_property_files
 from keepwell.services.salvaging.place import BuildingPlace, building
@@ -82,6 +83,8 @@ class Salvage:
         self._gathered = gathered
         self._add_unproven = add_unproven
         self._exported: dict[AccountId, list[Addition]] = {}
+        self._erasures = NO_ERASURES
+        self._erasures = self._ordered()
         self._logins = {account: one.login for account, one in self._documents().items()}
         for addition in self._from_exports(at):
             self._exported.setdefault(addition.account, []).append(addition)
@@ -132,8 +135,16 @@ class Salvage:
     def _planned(self, account: AccountId, added: Sequence[Addition]) -> AccountPlan:
         history = unite(self.shelf.records(account))
         noted = {kind: note[0] for kind, note in self.shelf.ledger(account, history.past).items()}
-        is_erased = self.shelf.is_erased
-        return plan_account(account, history, self.shelf.has_body, noted, added, is_erased=is_erased)
+        return plan_account(account, history, self.shelf.has_body, noted, added, is_erased=self.is_erased)
+
+    def is_erased(self, facts: Facts) -> bool:
+        """Whether the bytes of this record were erased, as an order says, or the rows of a file when no order is left.
+
+        An order says up to which record: behind it somebody put the same bytes again.
+        """
+        if facts.digest in self._erasures.of(facts.account):
+            return self._erasures.names(facts)
+        return self.shelf.is_erased(facts)
 
     def _additions(self, account: AccountId) -> list[Addition]:
         """What nothing proves of the account, and could be added."""
@@ -144,6 +155,14 @@ class Salvage:
         files, unknown = self.shelf.files(), self.shelf.unknown_files()
         accounts = {login: account for account, login in self._logins.items()}
         return additions_from_exports(files, unknown, accounts, at, lambda file: self.shelf.body(file.digest))
+
+    def _ordered(self) -> Erasures:
+        """What the orders in the system account name, as far as they are found."""
+        items = self.plan(SYSTEM_ACCOUNT).items.items()
+        digests = [
+            digest for (home, collection, _name), digest in items if (home, collection) == (Home.SYSTEM, ERASURES)
+        ]
+        return Erasures(parse_order(self.shelf.body(digest)) for digest in digests)
 
     def _documents(self) -> dict[AccountId, AccountDocument]:
         """Everybody whose document is found."""

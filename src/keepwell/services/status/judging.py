@@ -13,6 +13,7 @@ from datetime import datetime
 
 from keepwell.ground.clock import parse_moment, render_moment
 from keepwell.services.drills import DrillResult
+from keepwell.services.overrides import Override
 from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
 from keepwell.services.status.values import PEOPLES_KINDS, Outage, Proven, Status, VaultState, VaultStatus, Writes
 from keepwell.services.vault_settings import VaultSetting
@@ -31,6 +32,7 @@ class Facts:
     verified: Mapping[str, Verified] = field(default_factory=dict)
     store: Verified = field(default_factory=Verified)
     drills: Sequence[DrillResult] = ()
+    overrides: tuple[Override, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -50,6 +52,7 @@ def judge_status(facts: Facts) -> Status:
         held_accounts=held.accounts,
         store=_proven(facts.store, facts.now).get(Grade.RECORDS),
         drill=facts.drills[-1] if facts.drills else None,
+        overrides=facts.overrides,
         problems=facts.problems,
     )
 

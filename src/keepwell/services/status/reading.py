@@ -13,6 +13,7 @@ from typing import Final
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import KeepwellError
 from keepwell.services.drills import read_drills
+from keepwell.services.overrides import Override, Overrides
 from keepwell.services.status.judging import Facts, judge_status
 from keepwell.services.status.reports import ProcessReport, ReportFiles
 from keepwell.services.status.surveying import survey
@@ -77,6 +78,11 @@ def _judged(
         settings = vaults.settings.all()
     except KeepwellError as error:
         problems = (*dict.fromkeys((*problems, error.message)),)
+    overrides: tuple[Override, ...] = ()
+    try:
+        overrides = Overrides(data).all()
+    except KeepwellError as error:
+        problems = (*problems, error.message)
     facts = Facts(
         now=clock.now(),
         served=served,
@@ -85,6 +91,7 @@ def _judged(
         verified={one.name: vaults.verified_file(one.name).read() for one in settings},
         store=VerifiedFile(data / STORE_FOLDER).read(),
         drills=read_drills(data),
+        overrides=overrides,
         problems=problems,
     )
     return judge_status(facts)

@@ -13,6 +13,7 @@ import msgspec
 
 from keepwell.model.names import Kind
 from keepwell.services.drills import DrillResult
+from keepwell.services.overrides import Override
 from keepwell.services.vault_settings import Role
 from keepwell.services.verified import Repairs
 from keepwell.vault.independence import Independence
@@ -100,6 +101,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """When every account of the store itself was last checked, and how many are damaged."""
     drill: DrillResult | None = None
     """The last of any vault."""
+    overrides: tuple[Override, ...] = ()
+    """When an operator went on although something stood against it, the oldest first."""
     problems: tuple[str, ...] = ()
     """What could not be found out."""
 

@@ -27,7 +27,7 @@ from keepwell.services.overrides import Override, Overrides
 from keepwell.services.upgrading.facts import files_of, read_back_facts, read_upgrade_facts
 from keepwell.services.upgrading.plan import DRILL_DAYS_MAX, BackPlan, UpgradePlan, plan_back, plan_upgrade
 from keepwell.services.vaults import Vaults
-from keepwell.storage.contract import Snapshot
+from keepwell.storage.contract import Carried, Snapshot
 from keepwell.storage.family import claim
 from keepwell.storage.generations import ACCOUNTS, NEXT, PREVIOUS, begin, holding_alone, switch, switch_back
 from keepwell.storage.migrations import MIGRATIONS, Migrated, Migration, read_format_1
@@ -181,10 +181,14 @@ def _extend(store: SqliteStore, account: AccountId, now: Migrated) -> None:
         place.extend(carried[start : start + BROUGHT_BATCH], index_again)
 
 
+def _brought(one: Carried) -> tuple[str, bytes | None, bool]:
+    return one.record.hash, one.body, one.erased
+
+
 def _require_same(account: AccountId, old: Migrated, new: Snapshot) -> None:
     """Raise Damaged unless both have the same records, bytes, ledger, lineage and held kinds."""
     for one, other in zip_longest(old.carried(), new.carried()):
-        if one is None or other is None or one.record.hash != other.record.hash or one.body != other.body:
+        if one is None or other is None or _brought(one) != _brought(other):
             which = other if one is None else one
             number = 0 if which is None else which.record.facts.seq
             raise Damaged(f"record {number} of {account} is not the same in its new file; nothing was switched")
