@@ -84,6 +84,7 @@ _EXAMINE: Final = {
     Home.CONTACTS: _examine_card,
     Home.CALENDARS: _examine_calendar,
     Home.PHOTOS: _examine_file,
+    Home.SCORES: _examine_file,
     Home.SYSTEM: _examine_file,
 }
 
