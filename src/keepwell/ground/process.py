@@ -28,10 +28,20 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def end_with_parent() -> None:
-    """Be told to stop (SIGTERM) when the parent dies, however it does; Linux only, elsewhere nothing happens."""
+def end_with_parent(parent: int | None = None) -> None:
+    """Be told to stop (SIGTERM) when the parent dies, however it does; Linux only, elsewhere nothing happens.
+
+    With the parent's number also when that died before this was arranged: then the process ends here.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if parent is not None and os.getppid() != parent:
+            sys.exit(f"process {parent}, which started this one, has ended")
+
+
+def interrupt_when_told_to_stop() -> None:
+    """Take SIGTERM as Ctrl-C, so that what was begun is put in order before this process ends."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -101,6 +101,22 @@ def render_pack(
     return b"".join(parts), index
 
 
+def cut_pack(stored: bytes, index: PackIndex, account: AccountId, *, sealed: bool) -> bytes | None:
+    """The stored bytes of the same pack without this account's frames; None when nothing would be left."""
+    parts: list[bytes] = []
+    frames: list[Frame] = []
+    offset = 0
+    for frame in index.frames:
+        if frame.account != account:
+            parts.append(stored[frame.offset : frame.offset + frame.length])
+            frames.append(msgspec.structs.replace(frame, offset=offset))
+            offset += frame.length
+    if not frames:
+        return None
+    kept = msgspec.structs.replace(index, frames=tuple(frames))
+    return b"".join([*parts, _index_trailer(kept, skippable=not sealed)])
+
+
 def read_index(end: bytes) -> PackIndex | None:
     """The index, from the end of a pack's stored bytes; None when more of the end is needed. Raises Damaged."""
     start = end.rfind(b"\n", 0, -1)
