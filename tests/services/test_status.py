@@ -181,6 +181,8 @@ def test_a_drill_is_told_with_its_age_and_its_times_and_a_failed_one_as_failed()
     assert view_of(status).drill == (
         "A restore was last proven 2 hours ago: contacts were back after 1.5 s, everything after 4.0 s."
     )
+    sample = msgspec.structs.replace(drill(), accounts=100, accounts_known=4000)
+    assert "A restore of 100 of 4000 accounts was last proven" in view_of(judged(report(link()), drills=[sample])).drill
     failed = judged(report(link()), drills=[drill(), drill(passed=False)])
     assert "failed" in view_of(failed).drill
     assert "not proven yet" in view_of(judged(report(link()))).drill

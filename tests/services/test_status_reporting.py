@@ -13,6 +13,7 @@ from keepwell.ground.clock import render_moment
 from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.model.names import AccountId, Kind
 from keepwell.services.drills import HISTORY_MAX, DrillResult, keep_drill, read_drills
+from keepwell.services.restoring.speed import read_speed
 from keepwell.services.status.reading import KEPT_SECONDS, StatusReader, status_of_folder
 from keepwell.services.status.reporter import HELD_A_TICK, Reporter
 from keepwell.services.status.reports import BEAT_SECONDS, STALE_SECONDS, LinkReport, ProcessReport, ReportFiles
@@ -238,6 +239,16 @@ def test_drills_are_kept_in_order_and_the_last_one_apart(tmp_path: Path) -> None
     history.write_bytes(history.read_bytes() * HISTORY_MAX)
     keep_drill(tmp_path, last)
     assert len(read_drills(tmp_path)) == HISTORY_MAX
+
+
+def test_a_drill_that_measured_nothing_leaves_the_estimate_to_an_earlier_one(tmp_path: Path) -> None:
+    """A vault that cannot be opened says nothing of how fast one is restored."""
+    at = "2026-11-22T00:00:00.000000Z"
+    keep_drill(tmp_path, DrillResult(at=at, vault="near", passed=True, records_per_second=50.0))
+    keep_drill(tmp_path, DrillResult(at="2026-11-23T00:00:00.000000Z", vault="near", passed=False))
+    speed = read_speed(tmp_path)
+    assert speed is not None
+    assert (speed.at, speed.records_per_second) == (at, 50.0)
 
 
 def test_a_vault_counts_as_behind_while_something_is_being_shipped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

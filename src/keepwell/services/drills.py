@@ -52,9 +52,11 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     """What failed, a sentence each."""
     accounts: int = 0
+    """People's accounts that were restored, of `accounts_known`."""
+    accounts_known: int = 0
     records: int = 0
     octets: int = 0
-    """Bytes in the folder that was restored."""
+    """Of all that came back, unpacked."""
     seconds_to_contacts: float = 0.0
     """From nothing until everybody's contacts could be served: logins and journals are there."""
     seconds_to_everything: float = 0.0
@@ -71,6 +73,12 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     items_compared: int = 0
     planted: tuple[Planted, ...] = ()
     seed: int = 0
+    """What the sample and the faults were drawn by; the same seed draws the same again from the same vault."""
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether only some of the accounts were restored."""
+        return self.accounts < self.accounts_known
 
 
 def read_drills(data: Path) -> list[DrillResult]:

@@ -31,6 +31,10 @@ from keepwell.vault.restore_plan import RestorePlan, notes_of
 PORTION_OCTETS: Final = 32 * 1024 * 1024
 """Large bytes that are fetched in one task, so that progress is seen and helpers are busy to the end."""
 
+LOGINS: Final = "Logins"
+JOURNALS: Final = "Journals"
+"""Titles of the first two stages; those that follow are called by their kinds."""
+
 Progress = Callable[[int, int], None]
 ShowProgress = Callable[..., AbstractContextManager[Progress]]
 """Shows a stage while it lasts: called with its title and the keyword `unit`."""
@@ -119,10 +123,10 @@ class Restoring:
             with closing(self._make_store(place.folder)) as store, ExitStack() as stack:
                 lone = LoneWorker(Worker(store, [one.vault for one in self._opened]))
                 self._require_fillable(store, place)
-                self._restore_accounts(lone, place, [SYSTEM_ACCOUNT], show, "Logins")
+                self._restore_accounts(lone, place, [SYSTEM_ACCOUNT], show, LOGINS)
                 crew = self._crew(place, lone, stack)
                 others = [one.account for one in self._plan.accounts if one.account != SYSTEM_ACCOUNT]
-                self._restore_accounts(crew, place, others, show, "Journals")
+                self._restore_accounts(crew, place, others, show, JOURNALS)
                 self._fetch_large(crew, show)
                 self._settle(crew, place, show)
                 self._rewind(crew, show)
@@ -183,7 +187,7 @@ class Restoring:
                 for portion in _portions(account, [one for one in all_of_it if one.kind is kind])
             ]
             if portions:
-                self._fetch(crew, portions, show, str(kind).capitalize())
+                self._fetch(crew, portions, show, title_of(kind))
         asked = {Kind.SYSTEM, *self._plan.kinds}
         for account, all_of_it in deferred:
             left_out = [one for one in all_of_it if one.kind not in asked]
@@ -278,6 +282,11 @@ class Restoring:
             loss=loss,
             seconds=round(seconds, 3),
         )
+
+
+def title_of(kind: Kind) -> str:
+    """What the stage is called in which the large bytes of a kind come."""
+    return str(kind).capitalize()
 
 
 def _shown(

@@ -65,7 +65,7 @@ def open_sources(urls: Sequence[str], identities: Sequence[Identity] = ()) -> li
     try:
         for number, url in enumerate(urls, start=1):
             name = SOURCE_NAME if number == 1 else f"{SOURCE_NAME}-{number}"
-            opened.append(_opened(url, name, identities))
+            opened.append(open_source(url, name, identities))
     except BaseException:
         close_sources(opened)
         raise
@@ -92,7 +92,8 @@ def holding_of(vault: Vault, *, blobs: bool = False) -> Holding:
     )
 
 
-def _opened(url: str, name: str, identities: Sequence[Identity]) -> OpenedSource:
+def open_source(url: str, name: str, identities: Sequence[Identity] = ()) -> OpenedSource:
+    """Open one vault, with the access key of the vault that has this name, and look at it; raises as `open_sources`."""
     medium = open_medium(url, name=name)
     try:
         vault = open_vault(url, medium, lambda document: _seal_for(document, identities), SystemClock())

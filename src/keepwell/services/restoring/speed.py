@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from keepwell.services.drills import LAST_FILE, DrillResult, read_drills
+from keepwell.services.vault_settings import FOLDER
 from keepwell.vault.restore_plan import RestorePlan
-
-SPEED_FILE: Final = Path("vaults") / "last-drill.json"
-"""In a data folder: how fast the last drill restored."""
 
 
 class RestoreSpeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +20,23 @@ class RestoreSpeed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_speed(data: Path) -> RestoreSpeed | None:
-    """The last measurement in this data folder; None when there is none that can be read."""
+    """The last measurement that a drill made in this data folder; None when there is none that can be read."""
     try:
-        return msgspec.json.decode((data / SPEED_FILE).read_bytes(), type=RestoreSpeed)
+        last = msgspec.json.decode((data / FOLDER / LAST_FILE).read_bytes(), type=RestoreSpeed)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+    # One that failed before it restored anything measured nothing: an earlier one did.
+    earlier = (one for one in reversed(read_drills(data)) if one.records_per_second > 0)
+    measured = None if last.records_per_second > 0 else next(earlier, None)
+    return last if measured is None else _speed_of(measured)
+
+
+def _speed_of(drill: DrillResult) -> RestoreSpeed:
+    return RestoreSpeed(
+        at=drill.at,
+        records_per_second=drill.records_per_second,
+        blob_octets_per_second=drill.blob_octets_per_second,
+    )
 
 
 def estimate_seconds(plan: RestorePlan, speed: RestoreSpeed | None) -> float | None:

@@ -121,4 +121,5 @@ def _drill_words(status: Status) -> str:
     if not drill.passed:
         return f"The last drill, {ago}, failed: that everything comes back from a copy is not proven."
     contacts, everything = duration_words(drill.seconds_to_contacts), duration_words(drill.seconds_to_everything)
-    return f"A restore was last proven {ago}: contacts were back after {contacts}, everything after {everything}."
+    what = f"of {drill.accounts} of {drill.accounts_known} accounts " if drill.is_sample else ""
+    return f"A restore {what}was last proven {ago}: contacts were back after {contacts}, everything after {everything}."

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import apsw
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId
+from keepwell.services.drills import LAST_FILE
 from keepwell.services.upgrading.plan import DRILL_DAYS_MAX, BackFacts, LastDrill, UpgradeFacts
 from keepwell.services.vault_settings import FOLDER, SETTINGS_FORMAT
 from keepwell.services.vaults import Vaults
@@ -24,13 +24,11 @@ from keepwell.storage.migrations import MIGRATIONS, Migration
 from keepwell.storage.sqlite_files import FORMAT_VERSION, read_format, require_sound_sqlite
 from keepwell.storage.sqlite_places import files_of_accounts
 
-LAST_DRILL: Final = "last-drill.json"
-
 
 def read_last_drill(data: Path) -> LastDrill | None:
     """The last drill; None when there was none, or what it left cannot be read."""
     try:
-        return msgspec.json.decode((data / FOLDER / LAST_DRILL).read_bytes(), type=LastDrill)
+        return msgspec.json.decode((data / FOLDER / LAST_FILE).read_bytes(), type=LastDrill)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
