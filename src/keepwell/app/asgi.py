@@ -74,7 +74,11 @@ class Application:
         configure_log()
         family = join(self._options.data, self._options.family)
         self._resources.callback(family.release)
-        keepwell = self._resources.enter_context(open_keepwell(self._options.data, family=self._options.family))
+        keepwell = self._resources.enter_context(
+            open_keepwell(
+                self._options.data, family=self._options.family, drill_seconds=self._options.drill_hours * 3600
+            )
+        )
         keepwell.access_log.start()
         if self._options.log_requests:
             self._log = RequestLog()

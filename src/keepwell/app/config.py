@@ -21,6 +21,8 @@ WORKER_VARIABLE: Final = "KEEPWELL_WORKER_OPTIONS"
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
 
+
+DRILL_HOURS: Final = 24.0
 LOOPBACK: Final = ("127.0.0.0/8", "::1")
 
 WITNESS_VARIABLE: Final = "KEEPWELL_WITNESS"
@@ -44,7 +46,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve.
 
     `trusted_proxies` are addresses or networks whose X-Forwarded-* headers are believed, `metrics_from` those whose
-    clients may read `/metrics`.
+    clients may read `/metrics`. Each vault is drilled every `drill_hours`; never when that is 0.
     """
 
     data: Path
@@ -55,6 +57,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     metrics_from: tuple[str, ...] = LOOPBACK
+    drill_hours: float = DRILL_HOURS
     log_requests: bool = True
     family: str = ""
 

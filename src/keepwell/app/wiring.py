@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from keepwell.app.drill_chore import DrillChore
 from keepwell.app.duties import VaultDuties
 from keepwell.app.lineage_links import RollbackMaker, whether_every_vault_is_here, witness_of
 from keepwell.app.log import configure_log
@@ -66,9 +67,17 @@ class Keepwell:
 
 @contextmanager
 def open_keepwell(
-    data: Path, *, family: str | None = None, clock: Clock | None = None, entropy: Entropy | None = None
+    data: Path,
+    *,
+    family: str | None = None,
+    drill_seconds: float = 0.0,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
 ) -> Iterator[Keepwell]:
-    """Open a data folder, made when missing; with a `family` for serving. Raises CannotStart."""
+    """Open a data folder, made when missing; with a `family` for serving. Raises CannotStart.
+
+    While it serves, each vault is drilled every `drill_seconds`, unless that is 0.
+    """
     configure_log()
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     _make(data)
@@ -86,6 +95,8 @@ def open_keepwell(
     duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
     retention = Retention(data, store, store.blobs, writers, vaults, clock, entropy)
     chores = [scrubbing.chore(), retention_chore(retention, confirming, store)]
+    drills = DrillChore(data, confirming, clock, every_seconds=drill_seconds)
+    chores += [drills.chore()] if drill_seconds else []
     keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, chores)
     reporter = Reporter(data, confirming, store, clock, family or "", is_elected=lambda: keeper.is_elected)
     try:
@@ -127,6 +138,7 @@ def open_keepwell(
         reporter.close()
         keeper.close()
         scrubbing.close()
+        drills.close()
         writers.close()
         noter.close()
         late.close()

@@ -46,6 +46,11 @@ _COMMANDS: Final = (
     ("erase", "retention:erase", "Mark an item, or a whole account, to be erased from every copy."),
     ("upgrade", "upgrade:upgrade", "Bring the data folder to this version's format, or back."),
     ("report", "report:report", "Tell what is lost, over all copies."),
+    (
+        "drill",
+        "drill:drill",
+        "Prove by doing it that vaults bring everything back.",
+    ),
     ("access", "access:access", "Show who used an account, from where and with what."),
 )
 _GROUPS: Final = (

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, LOOPBACK, ServeOptions
+from keepwell.app.config import DEFAULT_HOST, DEFAULT_PORT, DRILL_HOURS, LOOPBACK, ServeOptions
 from keepwell.app.server import serve as serve_folder
 from keepwell.cli.common import DEFAULTS, Common
 from keepwell.cli.output import print_json, print_line, print_notice, shown
@@ -35,6 +35,9 @@ def serve(
             help="An address or network whose clients may read /metrics, else this machine; may be repeated.",
         ),
     ] = None,
+    drill_hours: Annotated[
+        float, Parameter(validator=validators.Number(gte=0), help="How often each vault is drilled; 0: never.")
+    ] = DRILL_HOURS,
     log_requests: Annotated[bool, Parameter(help="Write a line for each request to standard error.")] = True,
     common: Common = DEFAULTS,
 ) -> None:
@@ -47,6 +50,7 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
         trusted_proxies=tuple(trusted_proxy or ()),
+        drill_hours=drill_hours,
         metrics_from=tuple(metrics_from or LOOPBACK),
         log_requests=log_requests,
     )
