@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from keepwell.ground.clock import render_moment
-from keepwell.model.names import Kind
+from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.services.drills import DrillResult
+from keepwell.services.incidents import Cause, Incident, KindIncident
 from keepwell.services.status.judging import Facts, judge_status
 from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
 from keepwell.services.status.values import PEOPLES_KINDS, Outage, Status, VaultState, Writes
@@ -163,6 +164,26 @@ def test_verifications_have_their_age_and_repairs_their_count() -> None:
     assert status.store is None
     assert Grade.RECORDS not in vault.verified
     assert vault.repairs.objects == 2
+
+
+def test_incidents_that_wait_for_a_decision_are_told() -> None:
+    """Those that were decided are not."""
+    waiting = KindIncident(known=None, count=3, reason="items are missing")
+    decided = msgspec.structs.replace(waiting, accepted_at=render_moment(NOW))
+    one = Incident(
+        id="1",
+        account=AccountId("a_anna"),
+        login="anna",
+        found_at=render_moment(NOW),
+        cause=Cause.WITNESS,
+        sequence_known=9,
+        sequence_here=3,
+        lineage_before=Lineage("before"),
+        kinds={Kind.CONTACTS: waiting},
+    )
+    other = msgspec.structs.replace(one, id="2", kinds={Kind.CONTACTS: decided})
+    assert judged(incidents=(one, other)).incidents == (one,)
+    assert "anna" not in repr(view_of(judged(incidents=(one,))))
 
 
 def test_the_check_of_the_store_itself_is_told() -> None:

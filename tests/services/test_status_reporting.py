@@ -185,11 +185,12 @@ def test_settings_that_cannot_be_read_are_told_and_nothing_is_raised(tmp_path: P
     clock = FakeClock()
     vaults = Vaults(tmp_path, clock, SeededEntropy())
     (tmp_path / "vaults").mkdir()
-    (tmp_path / "vaults" / "settings.json").write_bytes(b"{")
+    for path in ("vaults/settings.json", "incidents.json"):
+        (tmp_path / path).write_bytes(b"{")
     own = ProcessReport(at=render_moment(clock.now()), process=1)
     status = StatusReader(tmp_path, vaults, clock, lambda: own).read()
     assert status.copies_least == 1
-    assert "cannot be read" in status.problems[0]
+    assert ["cannot be read" in problem for problem in status.problems] == [True, True]
     command = status_of_folder(tmp_path, vaults, MemoryStore(), clock)
     assert (command.problems, command.writes) == (status.problems, Writes.UNSERVED)
 

@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keepwell.app.drill_chore import DrillChore
-from keepwell.app.duties import VaultDuties
 from keepwell.app.lineage_links import RollbackMaker, whether_every_vault_is_here, witness_of
 from keepwell.app.log import configure_log
-from keepwell.app.retention_chore import retention_chore
-from keepwell.app.scrubbing import Scrubbing
+from keepwell.app.upkeep import Upkeep
 from keepwell.app.vault_links import LateConfirming, LinkMaker
 from keepwell.ground.clock import Clock, SystemClock
 from keepwell.ground.durable import make_folder
@@ -23,19 +20,15 @@ from keepwell.services.access_log import AccessLog
 from keepwell.services.accounts import Accounts, ensure_system_account
 from keepwell.services.confirming import Confirming
 from keepwell.services.directory import Directory
-from keepwell.services.keeper import Keeper
 from keepwell.services.library import Library
 from keepwell.services.lineages import Lineages
-from keepwell.services.mending import Mending
 from keepwell.services.noting import Noter
 from keepwell.services.retention.retention import Retention
 from keepwell.services.rollback import Rollbacks
 from keepwell.services.signin import SignIn
 from keepwell.services.status.reading import StatusReader
-from keepwell.services.status.reporter import Reporter
 from keepwell.services.status.values import Status
 from keepwell.services.vaults import Vaults
-from keepwell.services.verifying import Verifying
 from keepwell.storage.access_table import AccessTable
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.writers import Writers
@@ -90,15 +83,10 @@ def open_keepwell(
     confirms = late if family is None else confirming
     noter = Noter(store, witness, clock, confirms, login_of=lambda account: directory.login_of(account))
     writers = Writers(store, noter)
-    mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
-    scrubbing = Scrubbing(data, store, confirming, mending, clock)
-    duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
     retention = Retention(data, store, store.blobs, writers, vaults, clock, entropy)
-    chores = [scrubbing.chore(), retention_chore(retention, confirming, store)]
-    drills = DrillChore(data, confirming, clock, every_seconds=drill_seconds)
-    chores += [drills.chore()] if drill_seconds else []
-    keeper = Keeper(data, confirming, vaults.settings, maker.link_to, clock, duties, chores)
-    reporter = Reporter(data, confirming, store, clock, family or "", is_elected=lambda: keeper.is_elected)
+    upkeep = Upkeep(
+        data, store, vaults, confirming, maker.link_to, clock, retention, family=family, drill_seconds=drill_seconds
+    )
     try:
         ensure_system_account(store)
         store.account(SYSTEM_ACCOUNT).version()  # opens its file: one of another format is refused here, not later
@@ -108,9 +96,8 @@ def open_keepwell(
         every_vault_is_here = whether_every_vault_is_here(vaults.settings, None if family is None else confirming)
         rollbacks = finder.serving(directory, writers, every_vault_is_here)
         if family is not None:
-            keeper.start()
-            reporter.start()
-            noter.start(rollbacks.review, lambda: keeper.is_elected)
+            upkeep.start()
+            noter.start(rollbacks.review, lambda: upkeep.is_elected)
         try:
             yield Keepwell(
                 data=data,
@@ -126,19 +113,16 @@ def open_keepwell(
                 sign_in=SignIn(directory, access_log, clock),
                 library=Library(store, writers, accounts, futures=rollbacks, for_operator=family is None),
                 retention=retention,
-                status=StatusReader(data, vaults, clock, reporter.latest).read,
+                status=StatusReader(data, vaults, clock, upkeep.reporter.latest).read,
                 rollbacks=rollbacks,
                 lineages=Lineages(rollbacks, witness),
             )
         finally:
-            keeper.close()
+            upkeep.close()
             writers.close()
             access_log.close()
     finally:
-        reporter.close()
-        keeper.close()
-        scrubbing.close()
-        drills.close()
+        upkeep.close()
         writers.close()
         noter.close()
         late.close()

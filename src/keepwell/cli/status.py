@@ -30,7 +30,13 @@ def status(*, common: Common = DEFAULTS) -> int:
     else:
         _print(found)
     damaged = found.store is not None and found.store.damaged
-    wrong = damaged or found.held_accounts or found.problems or any(not one.counts for one in found.vaults)
+    wrong = (
+        damaged
+        or found.held_accounts
+        or found.incidents
+        or found.problems
+        or any(not one.counts for one in found.vaults)
+    )
     return ExitCode.PARTLY if wrong else ExitCode.OK
 
 
@@ -61,6 +67,9 @@ def _print(found: Status) -> None:
         print_line("No server runs on this data: the vaults were opened and compared with the store just now.")
     for one in found.overrides:
         print_line(f"Overridden at {one.at} ({one.about}): {'; '.join(one.against)}. The reason given: {one.reason}")
+    for incident in found.incidents:
+        kinds = ", ".join(kind for kind, one in incident.kinds.items() if one.is_open)
+        print_line(f"The history of {incident.login or incident.account} went back ({kinds}): keepwell lineage show")
     for problem in found.problems:
         print_line(f"Not known: {problem}")
     if found.vaults:

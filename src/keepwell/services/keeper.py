@@ -35,6 +35,8 @@ TAIL_OCTETS_MAX: Final = 4 * 1024 * 1024
 TAIL_SECONDS_MAX: Final = 300.0
 """A tail is put into packs when it is this long, or this old."""
 
+LinkTo = Callable[[VaultSetting], VaultLink]
+
 _log = structlog.get_logger()
 
 
@@ -64,7 +66,7 @@ class Keeper:
         data: Path,
         confirming: Confirming,
         settings: VaultSettings,
-        link_to: Callable[[VaultSetting], VaultLink],
+        link_to: LinkTo,
         clock: Clock,
         duties: Sequence[Duty] = (),
         chores: Sequence[Chore] = (),

@@ -56,6 +56,7 @@ def _metrics_of_all(status: Status) -> Iterator[Metric]:
     yield _gauge("keepwell_survives_host", "1 when a copy is known to be on another host.", status.survives_host)
     yield _gauge("keepwell_held_accounts", "Accounts of which something is not served.", status.held_accounts)
 
+    yield _gauge("keepwell_incidents", "Histories that went back and wait for a decision.", len(status.incidents))
     if status.store is not None:
         yield _gauge("keepwell_store_last_checked_seconds", "How long ago all of it was.", status.store.age_seconds)
         yield _gauge("keepwell_store_damaged", "Accounts that were found damaged.", status.store.damaged)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from keepwell.ground.clock import parse_moment, render_moment
 from keepwell.services.drills import DrillResult
+from keepwell.services.incidents import Incident
 from keepwell.services.overrides import Override
 from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
 from keepwell.services.status.values import PEOPLES_KINDS, Outage, Proven, Status, VaultState, VaultStatus, Writes
@@ -33,6 +34,7 @@ class Facts:
     store: Verified = field(default_factory=Verified)
     drills: Sequence[DrillResult] = ()
     overrides: tuple[Override, ...] = ()
+    incidents: Sequence[Incident] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -51,6 +53,7 @@ def judge_status(facts: Facts) -> Status:
         held=held.kinds,
         held_accounts=held.accounts,
         store=_proven(facts.store, facts.now).get(Grade.RECORDS),
+        incidents=tuple(one for one in facts.incidents if one.is_open),
         drill=facts.drills[-1] if facts.drills else None,
         overrides=facts.overrides,
         problems=facts.problems,

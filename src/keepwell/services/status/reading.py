@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import KeepwellError
 from keepwell.services.drills import read_drills
-from keepwell.services.overrides import Override, Overrides
+from keepwell.services.incidents import Incidents
+from keepwell.services.overrides import Overrides
 from keepwell.services.status.judging import Facts, judge_status
 from keepwell.services.status.reports import ProcessReport, ReportFiles
 from keepwell.services.status.surveying import survey
 from keepwell.services.status.values import Status
-from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.vaults import Vaults
 from keepwell.services.verified import STORE_FOLDER, VerifiedFile
 from keepwell.storage.contract import Store
 from keepwell.storage.family import is_served
+
+Thing = TypeVar("Thing")
 
 KEPT_SECONDS: Final = 1.0
 """How long an answer is given again: a page may be asked for a thousand times a second."""
@@ -73,16 +75,9 @@ def _judged(
     served: bool,
     problems: tuple[str, ...] = (),
 ) -> Status:
-    settings: tuple[VaultSetting, ...] = ()
-    try:
-        settings = vaults.settings.all()
-    except KeepwellError as error:
-        problems = (*dict.fromkeys((*problems, error.message)),)
-    overrides: tuple[Override, ...] = ()
-    try:
-        overrides = Overrides(data).all()
-    except KeepwellError as error:
-        problems = (*problems, error.message)
+    faults = list(problems)
+    settings = _read(vaults.settings.all, faults)
+    overrides, incidents = _read(Overrides(data).all, faults), _read(Incidents(data).all, faults)
     facts = Facts(
         now=clock.now(),
         served=served,
@@ -92,6 +87,16 @@ def _judged(
         store=VerifiedFile(data / STORE_FOLDER).read(),
         drills=read_drills(data),
         overrides=overrides,
-        problems=problems,
+        incidents=incidents,
+        problems=tuple(dict.fromkeys(faults)),
     )
     return judge_status(facts)
+
+
+def _read(read: Callable[[], tuple[Thing, ...]], faults: list[str]) -> tuple[Thing, ...]:
+    """What is read, or nothing, and why that is."""
+    try:
+        return read()
+    except KeepwellError as error:
+        faults.append(error.message)
+        return ()

@@ -13,6 +13,7 @@ import msgspec
 
 from keepwell.model.names import Kind
 from keepwell.services.drills import DrillResult
+from keepwell.services.incidents import Incident
 from keepwell.services.overrides import Override
 from keepwell.services.vault_settings import Role
 from keepwell.services.verified import Repairs
@@ -99,6 +100,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     held_accounts: int = 0
     store: Proven | None = None
     """When every account of the store itself was last checked, and how many are damaged."""
+    incidents: tuple[Incident, ...] = ()
+    """Histories that went back, of which something waits for the operator's decision."""
     drill: DrillResult | None = None
     """The last of any vault."""
     overrides: tuple[Override, ...] = ()
