@@ -15,12 +15,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
-import msgspec
 
 from keepwell.ground.clock import render_moment
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import digest_of
 from keepwell.services.accounts import ensure_system_account
+from keepwell.services.drills import DrillResult, keep_drill
 from keepwell.services.upgrading.upgrade import Upgrading
 from keepwell.services.vaults import Vaults
 from keepwell.storage.contract import BlobStore, Carried, Snapshot
@@ -70,10 +70,7 @@ def drill(data: Path, *, vault: str = "near", passed: bool = True, days_ago: flo
     """What a drill leaves behind."""
     clock = FakeClock()
     clock.advance(-days_ago * 86_400)
-    folder = data / "vaults"
-    folder.mkdir(exist_ok=True)
-    result = {"at": render_moment(clock.now()), "vault": vault, "passed": passed, "seconds": 1.5, "unknown": [1]}
-    (folder / "last-drill.json").write_bytes(msgspec.json.encode(result))
+    keep_drill(data, DrillResult(at=render_moment(clock.now()), vault=vault, passed=passed))
 
 
 def upgrading(data: Path, told: Told = lambda _step: None) -> Upgrading:
