@@ -48,6 +48,13 @@ def test_commits_are_synced(store: SqliteStore, tmp_path: Path) -> None:
         assert connection.execute("PRAGMA checksum_verification").get == "1"
 
 
+def test_statements_keep_their_plans(store: SqliteStore, tmp_path: Path) -> None:
+    """No statement is planned anew because another value is bound to it."""
+    store.create(ANNA, [make()])
+    with closing(sqlite_files.connect(account_file(tmp_path))) as connection:
+        assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+
+
 def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
     """What was committed is there for the next process."""
     first = SqliteStore(tmp_path)
