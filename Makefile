@@ -77,7 +77,7 @@ lint: $(VENV)/.tested ## Check style, types and layers
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check --quiet .
 	@echo "== mypy"
-	@$(VENV)/bin/mypy -p keepwell -p compat -p bench -p tests.support
+	@$(VENV)/bin/mypy -p keepwell -p compat -p bench -p prove -p tests.support
 	@echo "== layers"
 	@$(VENV)/bin/lint-imports
 

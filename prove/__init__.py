@@ -1,0 +1,15 @@
+"""The proving ground: it breaks Keepwell on purpose and counts what is lost.
+
+A layer of tools of its own. It drives the product from outside, as its users do (the command, the protocols, the
+files), and the product never imports it. `python -m prove` runs a case and prints the seed that runs it again; the
+short forms run in `make test` (`tests/prove`), the full ones by `make prove`.
+
+    claims      what the clients say they did, kept where no fault reaches
+    operations  what clients do, and the clients that do it
+    world       one server with its data, its vault and its accounts, started, killed, served again
+    readback    everything read over the protocols, and compared with the claims
+    case        what a case is, and one unit of it
+    cases       the cases by name; each is a module of its own
+    runner      units of a case, several at once
+    report      what came out, for docs/RELIABILITY.md
+"""

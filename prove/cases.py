@@ -1,0 +1,10 @@
+"""Every case of the proving ground, in the order of the report."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prove import killed_under_load
+from prove.case import Case
+
+CASES: Final[tuple[Case, ...]] = (killed_under_load.CASE,)

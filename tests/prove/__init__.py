@@ -1,0 +1,1 @@
+"""The proving ground in short form, and its own tests."""
