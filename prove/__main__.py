@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in chosen:
         units = options.units or (case.short if options.short else case.full)
         first = secrets.randbelow(SEED_MAX) if options.seed is None else options.seed
-        result = carry_out(case, units, first, options.jobs, options.folder)
+        result = carry_out(case, range(first, first + units), options.jobs, options.folder, options.stop_at_first)
         print(text_of(result, command), flush=True)
         if options.write:
             write(options.write, result, command)
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="the first unit's seed; a random one when not given")
     parser.add_argument("--units", type=int, help="how many units, each with the next seed")
     parser.add_argument("--short", action="store_true", help="as many units as `make test` runs, else the full number")
+    parser.add_argument("--stop-at-first", action="store_true", help="run no further unit once one failed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="units at once")
     parser.add_argument("--folder", type=Path, help="where units have their files; on a disk, not in memory")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put what came out into this document")

@@ -18,19 +18,22 @@ TELLINGS = 20
 """How often a case tells how far it is."""
 
 
-def carry_out(case: Case, units: int, first_seed: int, jobs: int, folder: Path | None) -> Result:
-    """Run the units with seeds from the first on; failures are in the result, and told at once."""
-    result, started = Result(case, first_seed), time.monotonic()
-    _tell(f"== {case.name}: {units} units, seeds {first_seed} to {first_seed + units - 1}")
+def carry_out(case: Case, seeds: range, jobs: int, folder: Path | None, stop_at_first: bool) -> Result:
+    """Run a unit with each of the seeds; failures are in the result, and told at once."""
+    result, started, units = Result(case, seeds.start), time.monotonic(), len(seeds)
+    _tell(f"== {case.name}: {units} units, seeds {seeds.start} to {seeds.stop - 1}")
     place = Path(tempfile.mkdtemp(prefix="prove-", dir=folder))
     with ProcessPoolExecutor(1 if case.alone else jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_unit, case.name, seed, place) for seed in range(first_seed, first_seed + units)]
+        waiting = [pool.submit(_unit, case.name, seed, place) for seed in seeds]
         for number, done in enumerate(as_completed(waiting), 1):
             figures, failure = done.result()
             result.add(figures)
             if failure:
                 result.failures.append(failure)
                 _tell(failure)
+                if stop_at_first:
+                    pool.shutdown(cancel_futures=True)
+                    break
             if number % max(1, units // TELLINGS) == 0:
                 shown = ", ".join(f"{count:,} {name}" for name, count in result.figures.items())
                 _tell(f"   {number}/{units} in {time.monotonic() - started:.0f} s: {shown}")

@@ -1,0 +1,123 @@
+"""Broken builds: what a case must be able to see.
+
+A mutant is one text of one module of the product in place of another. It is put in when a process imports the module,
+by a `sitecustomize` in a folder on PYTHONPATH, so the product's files stay as they are and every process that a case
+starts is broken alike. A mutant whose text is not there any more, or more than once, does not fit, and says so.
+
+`environment_of` gives the environment that breaks whatever is run in it; `prove.gate` runs cases against every mutant.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_LOADER: Final = '''"""Puts one text of one module in place of another, when the module is imported."""
+
+import json
+import os
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from pathlib import Path
+
+HERE = Path(__file__).parent
+EDITS = json.loads((HERE / "edits.json").read_text())
+
+
+class Mutating(SourceFileLoader):
+    def get_code(self, fullname):
+        text = Path(self.path).read_text()
+        for edit in EDITS:
+            if edit["module"] == fullname:
+                if text.count(edit["old"]) != 1:
+                    os.write(2, b"the mutant does not fit " + fullname.encode() + b"\\n")
+                    os._exit(99)
+                text = text.replace(edit["old"], edit["new"])
+        (HERE / "used").touch()
+        return self.source_to_code(text.encode(), self.path)
+
+
+class Finder(MetaPathFinder):
+    def find_spec(self, fullname, path, target=None):
+        if all(edit["module"] != fullname for edit in EDITS):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            spec.loader = Mutating(fullname, spec.origin)
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+'''
+
+EAT_MY_DATA: Final = "libeatmydata.so"
+"""Debian's library that makes every sync do nothing."""
+
+
+class DoesNotFitError(Exception):
+    """The product has changed, and the mutant's text is not in it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In this module, `new` in place of `old`, which is there once."""
+
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A build that breaks a promise, and the case (by name) that must fail on it."""
+
+    name: str
+    breaks: str
+    case: str
+    edits: tuple[Edit, ...] = ()
+    preload: str = ""
+    """A library that is loaded before all others."""
+    seed: int = 1
+    units: int = 4
+
+
+def require_fit(mutant: Mutant) -> None:
+    """Raise DoesNotFitError unless every edit's text is in its module exactly once."""
+    for edit in mutant.edits:
+        spec = importlib.util.find_spec(edit.module)
+        text = Path(spec.origin).read_text() if spec is not None and spec.origin else ""
+        if text.count(edit.old) != 1:
+            raise DoesNotFitError(f"{mutant.name}: {edit.old!r} is {text.count(edit.old)} times in {edit.module}")
+
+
+def environment_of(mutant: Mutant, folder: Path) -> dict[str, str]:
+    """The environment that breaks what is run in it; the folder is the mutant's own. Raises DoesNotFitError."""
+    require_fit(mutant)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sitecustomize.py").write_text(_LOADER)
+    edits = [{"module": one.module, "old": one.old, "new": one.new} for one in mutant.edits]
+    (folder / "edits.json").write_text(json.dumps(edits))
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, **({"LD_PRELOAD": mutant.preload} if mutant.preload else {})}
+
+
+def was_used(mutant: Mutant, folder: Path) -> bool:
+    """Whether the broken module was imported at all: what was never run cannot have been seen."""
+    return not mutant.edits or (folder / "used").exists()
+
+
+_SNAPSHOT: Final = "keepwell.storage.sqlite_snapshot"
+
+MUTANTS: Final = (
+    Mutant(
+        "removals-not-told",
+        "a sync answer leaves out what was removed",
+        "killed-under-load",
+        (Edit(_SNAPSHOT, "removals=after > 0", "removals=False"),),
+    ),
+)

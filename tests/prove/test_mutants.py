@@ -1,0 +1,46 @@
+"""Broken builds are as broken as they say, and each is seen by its case."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prove.cases import CASES
+from prove.gate import try_mutant
+from prove.mutants import MUTANTS, DoesNotFitError, Edit, Mutant, environment_of, require_fit, was_used
+
+ASKING = "from keepwell.model.names import Home; print(Home.CONTACTS)"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_the_mutant_is_seen(mutant: Mutant, tmp_path: Path) -> None:
+    """Its case fails on it within a minute; on the product as it is the same case passes (`test_cases`)."""
+    outcome = try_mutant(mutant, tmp_path)
+    assert outcome.seen, f"{mutant.name} ({mutant.breaks}) was not seen: {outcome.said[-2000:]}"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_a_mutant_names_a_case_that_there_is(mutant: Mutant) -> None:
+    """And its texts are in the product."""
+    assert mutant.case in {case.name for case in CASES}
+    require_fit(mutant)
+
+
+def test_a_process_runs_the_broken_text(tmp_path: Path) -> None:
+    """What is imported in the environment of a mutant has the new text, and that is noted."""
+    edit = Edit("keepwell.model.names", 'CONTACTS = "contacts"\n    CALENDARS', 'CONTACTS = "broken"\n    CALENDARS')
+    mutant = Mutant("tried", "a name", "none", (edit,))
+    environment = environment_of(mutant, tmp_path)
+    assert not was_used(mutant, tmp_path)
+    done = subprocess.run([sys.executable, "-c", ASKING], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "broken"
+    assert was_used(mutant, tmp_path)
+
+
+def test_a_mutant_that_does_not_fit_says_so(tmp_path: Path) -> None:
+    """When the product changes, a mutant does not become one that breaks nothing."""
+    mutant = Mutant("old", "nothing", "none", (Edit("keepwell.model.names", "what was never there", ""),))
+    with pytest.raises(DoesNotFitError, match="0 times"):
+        environment_of(mutant, tmp_path)
