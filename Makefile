@@ -29,10 +29,11 @@ PYTEST_OPTIONS ?=
 # Half of the time tests wait for real servers and disks: twice the cores keep them busy.
 TEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 BENCH_OPTIONS ?= --write docs/PERFORMANCE.md
+PROVE_OPTIONS ?= --write docs/RELIABILITY.md
 TEST_PACKAGES := age curl jq litmus sqlite3 zstd
 UV_VERSION := 0.13.9
 
-.PHONY: help install serve first-account test lint bench lock clean
+.PHONY: help install serve first-account test lint bench prove lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -84,6 +85,11 @@ lint: $(VENV)/.tested ## Check style, types and layers
 bench: $(VENV)/.installed ## Measure beside Radicale and Xandikos and write docs/PERFORMANCE.md (BENCH_OPTIONS)
 	@PYTHON="$$(command -v $(PYTHON))" sh bench/install.sh
 	@.venv-bench/bin/python -m bench $(BENCH_OPTIONS)
+
+prove: $(VENV)/.tested ## Break Keepwell on purpose for hours and write docs/RELIABILITY.md (PROVE_OPTIONS)
+	@.ci/packages $(TEST_PACKAGES)
+	@$(VENV)/bin/python -m prove $(PROVE_OPTIONS)
+	@$(VENV)/bin/python -m prove.gate
 
 lock: ## Make requirements.lock and requirements-test.lock anew, with the newest versions
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q "uv==$(UV_VERSION)"; }
