@@ -12,7 +12,7 @@ from pathlib import Path
 from prove.case import by_name, missing
 from prove.cases import CASES
 from prove.report import text_of, write
-from prove.runner import carry_out
+from prove.runner import Manner, carry_out
 
 SEED_MAX = 1 << 31
 
@@ -33,11 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"prove: {line}" for line in lacking), file=sys.stderr)
         return 2
     command = list(sys.argv[1:] if arguments is None else arguments)
+    manner = Manner(options.jobs, options.folder, options.stop_at_first, full=not options.short)
     results = []
     for case in chosen:
         units = options.units or (case.short if options.short else case.full)
         first = secrets.randbelow(SEED_MAX) if options.seed is None else options.seed
-        result = carry_out(case, range(first, first + units), options.jobs, options.folder, options.stop_at_first)
+        result = carry_out(case, range(first, first + units), manner)
         print(text_of(result, command), flush=True)
         if options.write:
             write(options.write, result, command)
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="name the cases")
     parser.add_argument("--seed", type=int, help="the first unit's seed; a random one when not given")
     parser.add_argument("--units", type=int, help="how many units, each with the next seed")
-    parser.add_argument("--short", action="store_true", help="as many units as `make test` runs, else the full number")
+    parser.add_argument("--short", action="store_true", help="as many units as `make test` runs, and as small")
     parser.add_argument("--stop-at-first", action="store_true", help="run no further unit once one failed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="units at once")
     parser.add_argument("--folder", type=Path, help="where units have their files; on a disk, not in memory")

@@ -1,11 +1,13 @@
 """A case of the proving ground: what it breaks, how it is run, what it counts, and how one failing run is run again.
 
 A case is run in units. Everything that a unit chooses comes from its seed, so a failing unit is run again by
-`python -m prove NAME --seed SEED --units 1`.
+`python -m prove NAME --seed SEED --units 1`. Some cases have two sizes: as `make prove` runs them, and a small one for
+`make test` (`--short`).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections import Counter
@@ -28,6 +30,8 @@ class Unit:
     seed: int
     folder: Path
     tell: Callable[[str], None] = lambda _line: None
+    full: bool = True
+    """As large as `make prove` runs it; else as small as `make test` does, where a case makes a difference."""
     figures: Counter[str] = field(default_factory=Counter)
     """What was tried and what was lost, by name, for the table of a full run."""
 
@@ -58,7 +62,7 @@ class Case:
     short: int = 1
     full: int = 1
     needs: tuple[str, ...] = ()
-    """Programs, and `root`."""
+    """Programs, `import PACKAGE` for a package of Python, and `root`."""
     alone: bool = False
     """Not beside other units: it needs the whole machine."""
 
@@ -73,21 +77,28 @@ def missing(case: Case) -> list[str]:
         elif need.startswith("/"):
             if not Path(need).exists():
                 lacking.append(f"{case.name} needs {need}, a feature of the kernel that is not there")
+        elif need.startswith("import "):
+            name = need.removeprefix("import ")
+            if importlib.util.find_spec(name) is None:
+                lacking.append(f"{case.name} needs the Python package {name}, which `make test` installs")
         elif shutil.which(need) is None:
             lacking.append(f"{case.name} needs `{need}`: run `make prove` or `make test` as root, which installs it")
     return lacking
 
 
-def run_unit(case: Case, seed: int, folder: Path, tell: Callable[[str], None] = lambda _line: None) -> Unit:
+def run_unit(
+    case: Case, seed: int, folder: Path, tell: Callable[[str], None] = lambda _line: None, *, full: bool = True
+) -> Unit:
     """Run one unit in a folder of its own, which goes when all is well. Raises FailedError and whatever broke."""
     place = folder / f"{case.name}-{seed}"
     place.mkdir(parents=True)
-    unit = Unit(seed, place, tell)
+    unit = Unit(seed, place, tell, full)
     unit.figures["units"] += 1
     try:
         case.run(unit)
     except BaseException as error:
-        error.add_note(f"run it again: python -m prove {case.name} --seed {seed} --units 1    (its files: {place})")
+        again = f"python -m prove {case.name} --seed {seed} --units 1{'' if full else ' --short'}"
+        error.add_note(f"run it again: {again}    (its files: {place})")
         raise
     shutil.rmtree(place, ignore_errors=True)
     return unit

@@ -7,6 +7,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,20 +19,30 @@ TELLINGS = 20
 """How often a case tells how far it is."""
 
 
-def carry_out(case: Case, seeds: range, jobs: int, folder: Path | None, stop_at_first: bool) -> Result:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How units are run: so many at once, with their files in a folder, as large as `make prove` runs them or small."""
+
+    jobs: int
+    folder: Path | None
+    stop_at_first: bool
+    full: bool
+
+
+def carry_out(case: Case, seeds: range, manner: Manner) -> Result:
     """Run a unit with each of the seeds; failures are in the result, and told at once."""
     result, started, units = Result(case, seeds.start), time.monotonic(), len(seeds)
     _tell(f"== {case.name}: {units} units, seeds {seeds.start} to {seeds.stop - 1}")
-    place = Path(tempfile.mkdtemp(prefix="prove-", dir=folder))
-    with ProcessPoolExecutor(1 if case.alone else jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_unit, case.name, seed, place) for seed in seeds]
+    place = Path(tempfile.mkdtemp(prefix="prove-", dir=manner.folder))
+    with ProcessPoolExecutor(1 if case.alone else manner.jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_unit, case.name, seed, place, manner.full) for seed in seeds]
         for number, done in enumerate(as_completed(waiting), 1):
             figures, failure = done.result()
             result.add(figures)
             if failure:
                 result.failures.append(failure)
                 _tell(failure)
-                if stop_at_first:
+                if manner.stop_at_first:
                     pool.shutdown(cancel_futures=True)
                     break
             if number % max(1, units // TELLINGS) == 0:
@@ -43,11 +54,11 @@ def carry_out(case: Case, seeds: range, jobs: int, folder: Path | None, stop_at_
     return result
 
 
-def _unit(name: str, seed: int, folder: Path) -> tuple[dict[str, int], str]:
+def _unit(name: str, seed: int, folder: Path, full: bool) -> tuple[dict[str, int], str]:
     """(figures, how it failed)."""
     (case,) = by_name(CASES, [name])
     try:
-        return dict(run_unit(case, seed, folder).figures), ""
+        return dict(run_unit(case, seed, folder, full=full).figures), ""
     except Exception as error:
         return {}, "".join(traceback.format_exception(error))
 
