@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -86,6 +89,56 @@ def test_an_odd_error_does_not_lock_others_out(
     other = SqliteStore(tmp_path)
     done(other.account(ANNA), put("eve"))
     other.close()
+
+
+@pytest.mark.parametrize("broken", ["_descriptor", "identity_of"])
+def test_a_dead_medium_under_the_lock_of_a_place(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Where not even the folder can be looked at, reads and writes are StorageFaults, and no connection is kept."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("keepwell.storage.sqlite_account.SqliteTransaction", partial(die, patch, broken))
+        with pytest.raises(StorageFault):
+            account.transact([put("eve")])  # it dies in the middle
+        with pytest.raises(StorageFault):
+            account.transact([put("eve")])
+        with pytest.raises(StorageFault), account.reading() as snapshot:
+            names(snapshot)
+    done(account, put("carl"))
+    other = SqliteStore(tmp_path)
+    done(other.account(ANNA), put("dora"))
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob", "carl", "dora"]
+    other.close()
+
+
+def fail(*_: object) -> None:
+    """What a dead medium answers."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def die(patch: pytest.MonkeyPatch, broken: str, *_: object) -> None:
+    """Fail, and from now on at every look at the folder."""
+    patch.setattr(f"keepwell.storage.sqlite_places.{broken}", fail)
+    fail()
+
+
+def test_a_medium_that_does_not_answer_is_a_fault(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account whose file cannot be looked at is not "not there"."""
+    store.create(ANNA, [make()])
+    store.create(BERT, [make()])
+
+    again = SqliteStore(store._data)
+    again.account(ANNA)
+    again.account(ANNA).seen_in_place = b"before"
+    monkeypatch.setattr("keepwell.storage.sqlite_account.identity_of", fail)
+    for account in (ANNA, BERT):
+        with pytest.raises(StorageFault):
+            again.account(account)
+    again.close()
 
 
 def test_a_lane_outlives_any_error(store: SqliteStore) -> None:

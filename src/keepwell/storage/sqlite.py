@@ -95,7 +95,7 @@ class SqliteStore:
         return [account for account, _path in files_of_accounts(self._folder)]
 
     def account(self, account: AccountId) -> SqliteAccount:
-        """The account's file. Raises NotThere."""
+        """The account's file. Raises NotThere, StorageFault."""
         with self._lock:
             found = self._open.get(account)
             if found is not None and self._is_current(found):
@@ -107,6 +107,8 @@ class SqliteStore:
             opened = SqliteAccount(self._path(account), account, self._blobs, self._clock, self.suspects.note)
         except FileNotFoundError:
             raise NotThere(f"there is no account {account}") from None
+        except OSError as error:
+            raise storage_fault(account, "look for its file", error) from error
         return self._remember(account, opened)
 
     def create(self, account: AccountId, works: Sequence[Work] = ()) -> SqliteAccount:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -26,8 +26,8 @@ from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapsho
 from keepwell.storage.holding import require_place
 from keepwell.storage.sqlite_check import check_file, is_damage, prove_readable
 from keepwell.storage.sqlite_erasing import erase_contents
-from keepwell.storage.sqlite_files import connect, disconnect
-from keepwell.storage.sqlite_places import Hold, PutAnew, identity_of, staying
+from keepwell.storage.sqlite_files import connect
+from keepwell.storage.sqlite_places import Hold, PutAnew, holding, identity_of, staying
 from keepwell.storage.sqlite_rebuild import rebuild_projections
 from keepwell.storage.sqlite_snapshot import HELD_KEY, SqliteSnapshot, render_held
 from keepwell.storage.sqlite_supply import supply_bodies
@@ -96,6 +96,8 @@ class SqliteAccount:
         self._watch_lock = threading.Lock()
         self._watcher: apsw.Connection | None = None
         self._idle: list[apsw.Connection] = []
+        self._leaving: list[apsw.Connection] = []
+        """Not used any more, and not closed yet: their folder could not be opened, and without its lock none is."""
         self._unheld: dict[apsw.Connection, int] = {}
         """The version of the file at which a reading connection found nothing held: it need not look again until then.
 
@@ -105,11 +107,16 @@ class SqliteAccount:
         self._closed = False
 
     def is_in_place(self) -> bool:
-        """Whether the account's name still belongs to this file: another process may have set it aside."""
+        """Whether the account's name still belongs to this file: another process may have set it aside.
+
+        Raises StorageFault.
+        """
         try:
             return identity_of(self._name) == self._identity
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise storage_fault(self.account, "look for its file", error) from error
 
     def reading(self) -> _Reading:
         """A snapshot; may be taken on any thread, many at once."""
@@ -141,7 +148,7 @@ class SqliteAccount:
                     # `data_version` moves when another connection commits: this one never writes.
                     self._watcher = self._connect_unproven()
                 return cast(int, self._watcher.execute("PRAGMA data_version").get)
-            except apsw.Error as error:
+            except (apsw.Error, OSError) as error:
                 self._drop_watcher()
                 raise storage_fault(self.account, "look for changes", error) from error
 
@@ -217,7 +224,7 @@ class SqliteAccount:
         """The connection for writing. After an error it is not used again: its transaction may be open, and would
         lock every other process out.
         """
-        with self._write_lock, self._noticing(), self._hold:
+        with self._write_lock, self._noticing(doing), self._hold:
             try:
                 if self._writer is None:
                     self._writer = self._connect()
@@ -238,13 +245,15 @@ class SqliteAccount:
                     self._hold.close()
 
     @contextmanager
-    def _noticing(self) -> Iterator[None]:
+    def _noticing(self, doing: str) -> Iterator[None]:
         """Have the store look for the account's file anew, when this turns out not to be it any more."""
         try:
             yield
         except PutAnew:
             self.seen_in_place = b""
             raise
+        except OSError as error:  # of the lock itself
+            raise storage_fault(self.account, doing, error) from error
 
     def prove_readable(self) -> None:
         """Read all that is in use in the file. Raises Damaged, StorageFault."""
@@ -259,7 +268,7 @@ class SqliteAccount:
 
     def _abandon_writer(self) -> None:
         if self._writer is not None:
-            disconnect([self._writer], self._path)
+            self._disconnect(self._writer)
             self._writer = None
 
     def _abandon_everything(self) -> None:
@@ -270,7 +279,7 @@ class SqliteAccount:
 
     def _drop_watcher(self) -> None:
         if self._watcher is not None:
-            disconnect([self._watcher], self._path)
+            self._disconnect(self._watcher)
             self._watcher = None
 
     def _drop_idle(self) -> None:
@@ -279,7 +288,24 @@ class SqliteAccount:
 
     def _close_reader(self, connection: apsw.Connection) -> None:
         self._unheld.pop(connection, None)
-        disconnect([connection], self._path)
+        self._disconnect(connection)
+
+    def _disconnect(self, connection: apsw.Connection) -> None:
+        """Close a connection that is not used any more; if it cannot be now, then before another is opened.
+
+        On a medium that fails, the folder that is to be locked for it may not open any more, and whoever gives up a
+        connection must not keep it for that.
+        """
+        self._leaving.append(connection)
+        with suppress(OSError):
+            self._close_leaving()
+
+    def _close_leaving(self) -> None:
+        """Close what is left of before. Raises OSError, and then all of it is still open."""
+        if self._leaving:
+            with holding(self._path.parent), suppress(IndexError):
+                while True:  # other threads do the same
+                    self._leaving.pop().close(True)
 
     def _borrow(self) -> apsw.Connection:
         try:
@@ -290,7 +316,7 @@ class SqliteAccount:
             return self._connect()
         except BaseException as error:
             self._suspect(error)
-            if isinstance(error, apsw.Error):
+            if isinstance(error, apsw.Error | OSError):
                 raise storage_fault(self.account, "open", error) from error
             raise
 
@@ -300,12 +326,13 @@ class SqliteAccount:
         try:
             self._prove_tail(connection)
         except BaseException:
-            disconnect([connection], self._path)
+            self._disconnect(connection)
             raise
         return connection
 
     def _connect_unproven(self) -> apsw.Connection:
-        with self._noticing(), staying(self._path, self._identity):
+        self._close_leaving()
+        with self._noticing("open"), staying(self._path, self._identity):
             return connect(self._path)
 
     def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:
