@@ -165,14 +165,30 @@ class World:
 
 
 def _wait_for_group(group: int) -> None:
-    """Wait until no process of the group is left: a folder in use cannot be unmounted."""
+    """Wait until no process of the group lives: a folder in use cannot be unmounted."""
     for _ in range(3000):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
+        if not _lives(group):
             return
         time.sleep(0.01)
     raise WorldError(f"processes of group {group} are left after they were killed")
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of the group has not ended: ended ones may stay for a second until their new parent looks."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return any(_lives_in(group, folder) for folder in Path("/proc").iterdir() if folder.name.isdigit())
+
+
+def _lives_in(group: int, folder: Path) -> bool:
+    try:
+        state, _parent, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+        # A process that ends may be told as ended (Z) while threads of it are still at work in the kernel.
+        return int(its_group) == group and (state != "Z" or len(list((folder / "task").iterdir())) > 1)
+    except OSError:  # it is gone
+        return False
 
 
 def _free_port() -> int:
