@@ -9,23 +9,22 @@ after the packs were merged.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 from bench import report
+from bench.commands import forget_cached
 from bench.data import contacts
+from bench.merging import ClockThatJumps, merge_all
 from bench.servers import ROOT
-from keepwell.ground.clock import SystemClock
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import Op, digest_of
 from keepwell.storage.contract import Entry, Transaction
@@ -33,8 +32,6 @@ from keepwell.storage.memory import MemoryStore
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
 from keepwell.vault.folder_medium import FolderMedium
 from keepwell.vault.layout import README, VAULT_DOCUMENT
-from keepwell.vault.merge import Merger
-from keepwell.vault.merge_plan import GRACE_SECONDS
 from keepwell.vault.reading import read_account
 from keepwell.vault.readme import render_readme
 from keepwell.vault.sealing import PlainSeal
@@ -58,22 +55,6 @@ class Plan:
     photos: int
     shipments: int
     rounds: int
-
-
-class ClockThatJumps:
-    """The machine's clock, and what the bench adds to it so as not to wait for the grace of merging."""
-
-    def __init__(self) -> None:
-        """Not ahead yet."""
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        """The present moment, or a later one."""
-        return SystemClock().now() + self.ahead
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return SystemClock().monotonic() + self.ahead.total_seconds()
 
 
 class Bench:
@@ -111,29 +92,6 @@ class Bench:
                 self.store.account(account).transact([lambda transaction: self._contacts(transaction, 3)])
             ship(self.vault, self.store, changed)
         self.vault.put_manifest()
-
-    def merge(self) -> float:
-        """Merge until nothing is left to merge or remove; the seconds that took."""
-        merger, started, idle = Merger(self.vault, self.clock), perf_counter(), 0
-        while idle < 2:
-            outcome = merger.tick()
-            if outcome.failures:
-                raise outcome.failures[0]
-            idle = 0 if outcome.merged or outcome.removed else idle + 1
-            if not outcome.merged:
-                self.clock.ahead += timedelta(seconds=GRACE_SECONDS)
-        self.vault.put_manifest()
-        return perf_counter() - started
-
-    def forget_cached(self) -> None:
-        """Have the system read the vault's files from the disk the next time."""
-        for path in self.folder.rglob("*"):
-            if path.is_file():
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                finally:
-                    os.close(descriptor)
 
     def _begin(self, photos: int, transaction: Transaction) -> None:
         transaction.append(Entry(Op.OPEN, "bench"))
@@ -186,7 +144,7 @@ def measure(bench: Bench) -> Measured:
         taken = []
         for _ in range(bench.plan.rounds):
             if cold:
-                bench.forget_cached()
+                forget_cached(bench.folder)
             started = perf_counter()
             what()
             taken.append(perf_counter() - started)
@@ -262,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("filled")
         before = measure(bench)
         _say("measured; merging")
-        merging = bench.merge()
+        merging = merge_all(bench.vault, bench.clock)
         after = measure(bench)
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)
