@@ -161,3 +161,46 @@ def cards(draw: st.DrawFn) -> bytes:
     )
     lines = ["BEGIN:VCARD", *draw(st.lists(inner, max_size=5)), "END:VCARD", *draw(st.lists(inner, max_size=1))]
     return "\r\n".join([*lines, ""]).encode()
+
+
+_PLAIN_HEADS = st.sampled_from(
+    [
+        "FN",
+        "uid",
+        "N",
+        "item1.EMAIL;TYPE=INTERNET,HOME",
+        'TEL;TYPE="cell,voice"',
+        'X-A;B="c:d"',
+        "NOTE;ENCODING=QUOTED-PRINTABLE",
+        "NOTE;X=QUOTED",
+        "PHOTO;ENCODING=b",
+        "item2.Photo",
+        "ADR;TYPE=HOME;LANGUAGE=de",
+        "X Y",
+        "BEGIN",
+        "end",
+        "",
+        " folded",
+        "a.b.C",
+        "TEL;",
+        "T\u00c4L",
+    ]
+)
+_PLAIN_VALUES = st.one_of(
+    st.text(alphabet="a\\n,;:=\u00e4\x0b\x1e\x1d\x85\u2028\r\n \t\ufeff", max_size=12),
+    st.just("x" * 1_001),
+    st.just("VCARD"),
+)
+
+
+@st.composite
+def plain_cards(draw: st.DrawFn) -> bytes:
+    """Cards as nearly all programs write them, and such as differ from those in one thing."""
+    some = st.builds("{}:{}".format, _PLAIN_HEADS, _PLAIN_VALUES)
+    lines = draw(st.lists(st.one_of(some, st.sampled_from(["", "FN", "VERSION:4.0"])), max_size=4))
+    version = draw(
+        st.sampled_from(["VERSION:3.0", "VERSION: 4 ", "version:2.1", "VERSION;X=1:3.0", "VERSION:9", "FN:a"])
+    )
+    end = draw(st.sampled_from(["END:VCARD\r\n"] * 6 + ["END:VCARD", "END:VCARD\r\n\r\n", "END:VCARD\n"]))
+    line_end = draw(st.sampled_from(["\r\n"] * 6 + ["\n", "\r"]))
+    return (line_end.join(["BEGIN:VCARD", version, *lines]) + line_end + end).encode()

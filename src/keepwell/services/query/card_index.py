@@ -32,10 +32,14 @@ class CoarseCard:
 
 def search_text(facts: CardFacts) -> str:
     """The text of an examined card for the index."""
-    properties = "".join([f"{SEPARATOR}{name}:{value}" for name, value in facts.texts])
-    if properties.count(SEPARATOR) > len(facts.texts) or TRUNCATED in properties:
-        properties = "".join([f"{SEPARATOR}{name}:{value.translate(_REPLACED)}" for name, value in facts.texts])
-    return fold(properties) + SEPARATOR + (TRUNCATED if facts.truncated else "")
+    properties = [f"{SEPARATOR}{name}:{value}" for name, value in facts.texts]
+    text = "".join(properties)
+    if text.count(SEPARATOR) > len(properties) or TRUNCATED in text:
+        properties = [f"{SEPARATOR}{name}:{value.translate(_REPLACED)}" for name, value in facts.texts]
+        text = "".join(properties)
+    # Folding goes character by character; where some are not ASCII, most properties still are, and quickly folded.
+    folded = fold(text) if text.isascii() else "".join([fold(one) for one in properties])
+    return folded + SEPARATOR + (TRUNCATED if facts.truncated else "")
 
 
 def coarse_card(wanted: CardFilter) -> CoarseCard:
