@@ -13,8 +13,8 @@ from pyrage.x25519 import Identity
 from keepwell.app.restore import restore as carry_out
 from keepwell.cli.common import DEFAULTS, Common
 from keepwell.cli.exit_codes import ExitCode
+from keepwell.cli.live_options import NOT_LIVE, LiveOptions, Wishes
 from keepwell.cli.output import print_json, progress_bar
-from keepwell.cli.restore_live import NOT_LIVE, LiveOptions, Wishes, live_order, restore_live
 from keepwell.cli.restore_output import plan_document, print_plan, print_restored
 from keepwell.model.errors import BadRequest, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
@@ -66,7 +66,7 @@ def restore(
         if into is not None or accept_loss or workers is not None or kind_order is not None:
             raise BadRequest("--live changes an account where it is served", hint="Leave out what is for --into.")
         wishes = Wishes(from_, account or [], kind or [], moment, seq or 0, key or [], dry_run)
-        return restore_live(live_order(wishes, how), common)
+        return _restore_live(wishes, how, common)
     if into is None:
         raise BadRequest("where to?", hint="Into an empty place: --into FOLDER. Into a served account: --live.")
     require_place(into)
@@ -97,6 +97,13 @@ def restore(
     else:
         print_restored(restored, plan)
     return ExitCode.OK if restored.loss is None else ExitCode.PARTLY
+
+
+def _restore_live(wishes: Wishes, how: LiveOptions, common: Common) -> int:
+    # Imported here: it brings in everything that serves, which takes as long as restoring some accounts.
+    from keepwell.cli.restore_live import live_order, restore_live
+
+    return restore_live(live_order(wishes, how), common)
 
 
 def _plan(opened: Sequence[OpenedSource], texts: Sequence[str], kinds: tuple[Kind, ...]) -> RestorePlan:

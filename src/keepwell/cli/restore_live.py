@@ -9,14 +9,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Final
-
-from cyclopts import Parameter
+from typing import Final
 
 from keepwell.app.copies import open_copy
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.common import Common, command, operator_for
 from keepwell.cli.exit_codes import ExitCode
+from keepwell.cli.live_options import LiveOptions, Wishes
 from keepwell.cli.output import print_json, print_line, print_notice, print_table, progress_bar, shown
 from keepwell.model.errors import BadRequest
 from keepwell.model.names import Kind
@@ -39,44 +38,6 @@ _NOUNS: Final = {
     Kind.SCORES: "scores",
     Kind.SYSTEM: "documents",
 }
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """What is said of a restore into an account that is served."""
-
-    live: Annotated[
-        bool,
-        Parameter(
-            negative=(), help="Into the one --account as it is served, instead; --from may be a data folder too."
-        ),
-    ] = False
-    keep: Annotated[
-        Keep, Parameter(help="With --live, where both differ: the current, the restored, both, or merge contacts.")
-    ] = Keep.CURRENT
-    yes: Annotated[bool, Parameter(negative=(), help="With --live: do it without asking.")] = False
-    based_on: Annotated[
-        int | None,
-        Parameter(help="With --live: refuse if the account changed since this record, which a preview told."),
-    ] = None
-
-
-NOT_LIVE = LiveOptions()
-"""No option of these given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is said of any restore."""
-
-    copies: Sequence[str]
-    logins: Sequence[str]
-    kinds: Sequence[Kind]
-    moment: str
-    sequence: int
-    keys: Sequence[Path]
-    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
