@@ -66,6 +66,23 @@ def drop(name: str = "friends") -> Work:
     return lambda transaction: transaction.append(Entry(Op.DROP, "test", Kind.CONTACTS, name))
 
 
+def broken(records: list[Carried], fault: str) -> list[Carried]:
+    """The records of an account, `make`, a put of b"2" and two more, with a fault in the third."""
+    one = records[2].record
+    rest = {
+        "field": [Carried(msgspec.structs.replace(one, facts=msgspec.structs.replace(one.facts, by="me")), b"2")],
+        "gap": records[3:],
+        "fork": [Carried(resealed(one, prev=GENESIS), b"2")],
+        "stranger": [Carried(resealed(one, account=BERT), b"2")],
+        "bytes": [Carried(one, b"3")],
+        "size": [Carried(resealed(one, size=2), b"2")],
+        "no bytes": [Carried(one)],
+        "nowhere": [Carried(resealed(one, collection="nowhere"), b"2")],
+        "body": [records[2], Carried(records[3].record, b"2")],
+    }[fault]
+    return [*records[:2], *rest]
+
+
 def carried(account: AccountStore, after: int = 0) -> list[Carried]:
     with account.reading() as snapshot:
         return list(snapshot.carried(after))
@@ -528,18 +545,7 @@ class StoreContract:
         first = store.create(ANNA, [make()])
         done(first, put("bob", b"1"), put("eve", b"2"), remove("eve"))
         records = carried(first)
-        one = records[2].record
-        records[2:] = {
-            "field": [Carried(msgspec.structs.replace(one, facts=msgspec.structs.replace(one.facts, by="me")), b"2")],
-            "gap": records[3:],
-            "fork": [Carried(resealed(one, prev=GENESIS), b"2")],
-            "stranger": [Carried(resealed(one, account=BERT), b"2")],
-            "bytes": [Carried(one, b"3")],
-            "size": [Carried(resealed(one, size=2), b"2")],
-            "no bytes": [Carried(one)],
-            "nowhere": [Carried(resealed(one, collection="nowhere"), b"2")],
-            "body": [records[2], Carried(records[3].record, b"2")],
-        }[fault]
+        records = broken(records, fault)
         store.set_aside(ANNA)
         if into == "restored":
             with pytest.raises(Damaged):
@@ -552,6 +558,21 @@ class StoreContract:
             assert carried(second) == []
             second.extend(records[:2], worded)
             assert len(carried(second)) == 2
+
+    @pytest.mark.parametrize("fault", ["gap", "fork", "stranger", "size", "no bytes", "nowhere"])
+    def test_what_was_proven_to_be_itself_must_fit_all_the_same(self, store: Store, fault: str) -> None:
+        """Of a record whose hashes the reader has proven already, the store proves everything else."""
+        first = store.create(ANNA, [make()])
+        done(first, put("bob", b"1"), put("eve", b"2"), remove("eve"))
+        records = [msgspec.structs.replace(one, proven=True) for one in carried(first)]
+        wrong = [msgspec.structs.replace(one, proven=True) for one in broken(records, fault)]
+        store.set_aside(ANNA)
+        with pytest.raises(Damaged):
+            store.restore(ANNA, wrong, worded)
+        assert store.accounts() == []
+        assert carried(store.restore(ANNA, records, worded)) == [
+            msgspec.structs.replace(one, proven=False) for one in records
+        ]
 
     def test_bytes_that_nothing_brings_are_lacking_until_they_are_supplied(self, store: Store) -> None:
         """Records may come before their bytes; with the bytes the account is what it would have been."""

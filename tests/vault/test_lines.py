@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepwell.model.errors import Damaged
+from keepwell.model.record import is_proven
 from keepwell.vault.lines import Line, parse_lines, parse_tail, render_line
 from tests.vault.journals import Journal
 
@@ -58,7 +59,9 @@ def test_a_record_with_fields_of_a_newer_format_proves_itself() -> None:
     import hashlib
 
     fields["hash"] = hashlib.sha256(canonical).hexdigest()
-    assert len(parse_lines(json.dumps(fields).encode() + b"\n")) == 1
+    [line] = parse_lines(json.dumps(fields).encode() + b"\n")
+    assert line.strange
+    assert not is_proven(line.record)
     fields["colour"] = "red"
     with pytest.raises(Damaged):
         parse_lines(json.dumps(fields).encode() + b"\n")

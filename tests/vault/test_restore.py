@@ -219,7 +219,7 @@ def test_an_encrypted_vault_without_its_key_is_refused_before_anything_is_made(t
 
 def test_helpers_come_to_the_same(tmp_path: Path) -> None:
     """Several processes restore what one does."""
-    anna, bert = journal_of(ANNA, 2_000), journal_of(BERT, 2_000)
+    anna, bert = journal_of(ANNA, 3_000), journal_of(BERT, 3_000)
     put_photo(bert, "sea.jpg")
     server_vault(tmp_path / "near", anna, bert)
     outcome = restored(RestoreOrder(tmp_path / "into", workers=2), tmp_path / "near")

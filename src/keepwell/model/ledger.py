@@ -9,7 +9,7 @@ not against an adversary who can choose items.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from keepwell.model.names import HOME_OF, Digest, Kind
 
@@ -28,12 +28,12 @@ class LedgerEntry:
     def with_item(self, collection: str, name: str, digest: Digest) -> LedgerEntry:
         """The entry after this item came."""
         term = item_term(self.kind, collection, name, digest)
-        return replace(self, count=self.count + 1, set_hash=(self.set_hash + term) % SET_HASH_MODULUS)
+        return LedgerEntry(self.kind, self.seq, self.count + 1, (self.set_hash + term) % SET_HASH_MODULUS)
 
     def without_item(self, collection: str, name: str, digest: Digest) -> LedgerEntry:
         """The entry after this item went."""
         term = item_term(self.kind, collection, name, digest)
-        return replace(self, count=self.count - 1, set_hash=(self.set_hash - term) % SET_HASH_MODULUS)
+        return LedgerEntry(self.kind, self.seq, self.count - 1, (self.set_hash - term) % SET_HASH_MODULUS)
 
     @property
     def set_hash_text(self) -> str:

@@ -95,9 +95,17 @@ def check_link(before: Record | None, record: Record) -> None:
 
 def check_follows(sequence: int, hashed: str, record: Record) -> None:
     """Raise Damaged unless `record` proves itself and follows the record with this sequence and hash."""
-    facts = record.facts
-    where = f"record {facts.seq} of {facts.account}"
     if not is_proven(record):
-        raise Damaged(f"{where}: its hash does not match its fields")
+        raise Damaged(f"{_where(record)}: its hash does not match its fields")
+    check_chained(sequence, hashed, record)
+
+
+def check_chained(sequence: int, hashed: str, record: Record) -> None:
+    """Raise Damaged unless `record`, which was proven, follows the record with this sequence and hash."""
+    facts = record.facts
     if facts.prev != hashed or facts.seq != sequence + 1:
-        raise Damaged(f"{where}: it does not follow record {sequence}")
+        raise Damaged(f"{_where(record)}: it does not follow record {sequence}")
+
+
+def _where(record: Record) -> str:
+    return f"record {record.facts.seq} of {record.facts.account}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keepwell.model.errors import Damaged, Unavailable
 from keepwell.model.names import AccountId, Digest
-from keepwell.model.record import Op, Record, check_link, digest_of
+from keepwell.model.record import GENESIS, Op, Record, check_chained, check_follows, digest_of
 from keepwell.storage.contract import Carried
 
 
@@ -13,11 +13,17 @@ def check_carried(account: AccountId, before: Record | None, carried: Carried) -
     facts = carried.record.facts
     if facts.account != account:
         raise Damaged(f"record {facts.seq} is of {facts.account}, not of {account}")
-    check_link(before, carried.record)
+    check = check_chained if carried.proven else check_follows
+    if before is None:
+        check(0, GENESIS, carried.record)
+    else:
+        check(before.facts.seq, before.hash, carried.record)
     if facts.op is Op.PUT and (facts.kind is None or facts.digest is None or facts.size is None):
         raise Damaged(f"record {facts.seq} of {account} puts an item without kind, digest or size")
     body = carried.body
-    if body is not None and (facts.op is not Op.PUT or len(body) != facts.size or digest_of(body) != facts.digest):
+    if body is None:
+        return
+    if facts.op is not Op.PUT or len(body) != facts.size or not (carried.proven or digest_of(body) == facts.digest):
         raise Damaged(f"record {facts.seq} of {account}: the bytes that came with it are not those that it names")
 
 

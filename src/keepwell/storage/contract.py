@@ -116,11 +116,16 @@ class Carried(msgspec.Struct, frozen=True, gc=False):
 
     `body` is None when the record brings none: it is no put, an earlier record of the account brought the same bytes,
     or they were erased by law, and then `erased` says so.
+
+    `proven` says that whoever read it has just hashed both, the record's facts and the bytes, and found them to be what
+    they should; what is left to prove is that it follows the record before. To hash all once more takes a tenth of the
+    time of a restore.
     """
 
     record: Record
     body: bytes | None = None
     erased: bool = False
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ APPLICATION_ID = 0x4B657065
 CACHE_KIB = 1024
 """Page cache of one connection: accounts are many, and the system's own cache lies under it."""
 
+BUILDING_CACHE_KIB = 16 * 1024
+"""Page cache while a file is built: one is at a time, and pages that do not fit are written several times."""
+
 BUSY_MILLISECONDS = 10_000
 """How long a commit waits for another process (a command line beside the server) that writes to the same account."""
 
@@ -206,7 +209,13 @@ def building(path: Path, account: AccountId, lineage: Lineage) -> Iterator[apsw.
     with closing(apsw.Connection(str(path), flags=flags, vfs="cksmvfs")) as connection:
         connection.reserve_bytes(reserve=CHECKSUM_OCTETS)
         _plan_once(connection)
-        for pragma in (f"page_size={PAGE_OCTETS}", "journal_mode=MEMORY", "synchronous=OFF"):
+        how = (
+            f"page_size={PAGE_OCTETS}",
+            "journal_mode=MEMORY",
+            "synchronous=OFF",
+            f"cache_size=-{BUILDING_CACHE_KIB}",
+        )
+        for pragma in how:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         # The first page goes to the file alone: only once that says so does the VFS put checksums into pages. With
         # SQLite's memory near its limit, others are written before the end of their transaction.

@@ -30,6 +30,9 @@ RECORDS_OF_BATCH = 500
 OCTETS_OF_BATCH = 4 * 1024 * 1024
 """So much is gathered before it is written."""
 
+KEPT_OCTETS_MAX = 16 * 1024 * 1024
+"""Bytes that stay in memory until they are indexed: most accounts have no more, and nothing is read back of them."""
+
 _INSERT_CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?)"
 """What replaces are bytes that came again after they were erased."""
 
@@ -70,6 +73,8 @@ class _Restoring:
         self._erased: set[Digest] = set()
         self._lacking: set[Digest] = set()
         self._large: dict[tuple[Home, Digest], Index] = {}
+        self._kept: dict[Digest, bytes] = {}
+        self._kept_octets = 0
         self._journal: list[Row] = []
         self._contents: list[Row] = []
         self._octets = 0
@@ -124,7 +129,14 @@ class _Restoring:
             body = None
         else:
             self._octets += len(body)
+            self._keep_for_index(digest, body)
         self._contents.append((number, bytes.fromhex(digest), body))
+
+    def _keep_for_index(self, digest: Digest, body: bytes) -> None:
+        self._kept.pop(digest, None)
+        if self._kept_octets + len(body) <= KEPT_OCTETS_MAX:
+            self._kept[digest] = body
+            self._kept_octets += len(body)
 
     def _kept_before(self, record: Record) -> bytes | None:
         """Bytes that nothing brings: perhaps the blob store has them, from another account or an earlier attempt."""
@@ -138,6 +150,10 @@ class _Restoring:
     def _indexes_of(self, home: Home, digests: list[Digest]) -> list[Index]:
         indexes = {digest: self._large[home, digest] for digest in digests if (home, digest) in self._large}
         indexes |= {digest: NO_INDEX for digest in digests if digest in self._lacking}
-        bodies = {digest: self._snapshot.content(digest) or b"" for digest in digests if digest not in indexes}
+        bodies = {digest: self._body(digest) for digest in digests if digest not in indexes}
         indexes |= {digest: self._indexer(home, body) for digest, body in bodies.items()}
         return [indexes[digest] for digest in digests]
+
+    def _body(self, digest: Digest) -> bytes:
+        body = self._kept.pop(digest, None)
+        return body if body is not None else self._snapshot.content(digest) or b""

@@ -33,12 +33,16 @@ class Travel(msgspec.Struct, frozen=True, omit_defaults=True):
 _KNOWN = frozenset(Facts.__struct_fields__) | frozenset(Travel.__struct_fields__)
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line: the record, the bytes in it, and the name of the object that has them when they are not in it."""
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One line: the record, the bytes in it, and the name of the object that has them when they are not in it.
+
+    A strange record has fields that are unknown here: it is proven as well, but not by the facts that are known of it.
+    """
 
     record: Record
     body: bytes | None = None
     blob: str | None = None
+    strange: bool = False
 
 
 _facts_decoder = msgspec.json.Decoder(Facts)
@@ -81,6 +85,8 @@ def parse_lines(octets: bytes) -> list[Line]:
     strange = [index for index, one in enumerate(lines) if not is_proven(one.record)]
     if strange:
         _require_proven(octets.splitlines(), strange)
+        for index in strange:
+            lines[index] = msgspec.structs.replace(lines[index], strange=True)
     return lines
 
 

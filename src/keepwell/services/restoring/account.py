@@ -144,12 +144,13 @@ class _Stream:
 
     def carried(self) -> Iterator[Carried]:
         for found in read_lines(self._vaults, self.account, findings=self.findings):
-            if found.line.record.facts.op is Op.PUT and self._is_erased(found):
-                yield Carried(found.line.record, erased=True)
-                continue
-            if found.line.record.facts.op is Op.PUT:
+            line = found.line
+            if line.record.facts.op is Op.PUT:
+                if self._is_erased(found):
+                    yield Carried(line.record, erased=True)
+                    continue
                 self._note(found)
-            yield Carried(found.line.record, found.line.body)
+            yield Carried(line.record, line.body, proven=not line.strange)
 
     def leads_beyond(self, head: Head) -> bool:
         """Whether the vaults have a record that follows."""

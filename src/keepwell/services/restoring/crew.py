@@ -1,6 +1,7 @@
-"""Who does the work of a restore: this process alone, or some that help it.
+"""Who does the work of a restore: this process alone, or with some that help it.
 
-Accounts are independent of each other, so each process takes one after the other. A helper is started anew (`spawn`),
+Accounts are independent of each other, so each process takes one after the other; this one takes from the end what no
+helper has begun, so that it works while they start, and nobody waits for it. A helper is started anew (`spawn`),
 as no thread or connection of this process may be copied; it opens the vaults by what was found when they were looked
 at. When this process dies, however it does, the helpers are told to stop; what they were building is a temporary file.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ Done = RestoredAccount | Fetched | Settled | Rewound
 MakeStore = Callable[[Path], Store]
 """Opens the store in a folder; a function or class of a module, so that another process finds it."""
 
-HELPED_RECORDS_MIN: Final = 3_000
+HELPED_RECORDS_MIN: Final = 5_000
 """Fewer records are done before a helper has started."""
 
 
@@ -97,10 +98,11 @@ class LoneWorker:
 
 
 class Helpers:
-    """A crew of processes; used as a context manager."""
+    """This process and others that help it; used as a context manager."""
 
-    def __init__(self, workshop: Workshop, count: int) -> None:
-        """So many, which start when the first task comes."""
+    def __init__(self, worker: Worker, workshop: Workshop, count: int) -> None:
+        """This worker and so many helpers, which start when the first tasks come."""
+        self._worker = worker
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(count, context, initializer=_begin_helping, initargs=(workshop,))
 
@@ -113,9 +115,18 @@ class Helpers:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
-        """Do them as helpers come free."""
-        futures: list[Future[Done]] = [self._pool.submit(_help, task) for task in tasks]
+        """Do them as helpers come free, and here those that are still waiting then."""
+        given = [(task, self._pool.submit(_help, task)) for task in tasks]
+        futures = {future for _task, future in given}
         try:
+            for task, future in reversed(given):
+                if not future.cancel():
+                    continue
+                futures.remove(future)
+                yield self._worker.do(task)
+                done = {one for one in futures if one.done()}
+                futures -= done
+                yield from (one.result() for one in done)
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:

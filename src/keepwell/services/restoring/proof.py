@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from keepwell.model.errors import Damaged
-from keepwell.model.ledger import LedgerEntry
+from keepwell.model.ledger import SET_HASH_MODULUS, LedgerEntry, item_term
 from keepwell.model.names import Kind
 from keepwell.storage.contract import Head, Snapshot
 from keepwell.storage.memory_transaction import replayed
@@ -61,14 +61,15 @@ def _expected_ledger(
 
 
 def _require_counted(snapshot: Snapshot, ledger: Mapping[Kind, LedgerEntry]) -> None:
-    counted = {kind: LedgerEntry(kind) for kind in ledger}
+    terms: dict[Kind, list[int]] = {kind: [] for kind in ledger}
     for collection in snapshot.collections():
-        for item in snapshot.items(collection.id):
-            entry = counted.get(collection.kind, LedgerEntry(collection.kind))
-            counted[collection.kind] = entry.with_item(collection.name, item.name, item.digest)
-    for kind, entry in counted.items():
+        kind, name = collection.kind, collection.name
+        terms.setdefault(kind, []).extend(
+            item_term(kind, name, item.name, item.digest) for item in snapshot.items(collection.id)
+        )
+    for kind, found in terms.items():
         there = ledger.get(kind)
-        if there is None or (there.count, there.set_hash) != (entry.count, entry.set_hash):
+        if there is None or (there.count, there.set_hash) != (len(found), sum(found) % SET_HASH_MODULUS):
             raise Damaged(
                 f"the {kind} of {snapshot.account()} that were restored are not those that its ledger counts",
                 hint="This is a fault of Keepwell. Nothing was put in place; please report it.",

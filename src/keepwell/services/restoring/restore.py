@@ -121,10 +121,10 @@ class Restoring:
         place = open_place(self._order.into, self._note())
         try:
             with closing(self._make_store(place.folder)) as store, ExitStack() as stack:
-                lone = LoneWorker(Worker(store, [one.vault for one in self._opened]))
+                worker = Worker(store, [one.vault for one in self._opened])
                 self._require_fillable(store, place)
-                self._restore_accounts(lone, place, [SYSTEM_ACCOUNT], show, LOGINS)
-                crew = self._crew(place, lone, stack)
+                self._restore_accounts(LoneWorker(worker), place, [SYSTEM_ACCOUNT], show, LOGINS)
+                crew = self._crew(place, worker, stack)
                 others = [one.account for one in self._plan.accounts if one.account != SYSTEM_ACCOUNT]
                 self._restore_accounts(crew, place, others, show, JOURNALS)
                 self._fetch_large(crew, show)
@@ -147,13 +147,13 @@ class Restoring:
     def _now(self) -> str:
         return render_moment(self._clock.now())
 
-    def _crew(self, place: Place, lone: Crew, stack: ExitStack) -> Crew:
+    def _crew(self, place: Place, worker: Worker, stack: ExitStack) -> Crew:
         """Helpers are worth their start only when there is something to do."""
         count = min(self._order.workers, len(self._plan.accounts) - 1)
         if count <= 1 or (self._plan.records < HELPED_RECORDS_MIN and not self._plan.blobs):
-            return lone
+            return LoneWorker(worker)
         workshop = Workshop(place.folder, self._make_store, tuple(one.source for one in self._opened))
-        return stack.enter_context(Helpers(workshop, count))
+        return stack.enter_context(Helpers(worker, workshop, count - 1))
 
     def _require_fillable(self, store: Store, place: Place) -> None:
         if not place.is_finished:
