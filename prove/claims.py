@@ -139,6 +139,23 @@ class Claims:
         self._file.flush()
 
 
+def learn(expectation: Expectation, path: Path) -> None:
+    """What follows from a file of claims besides: for whoever comes after its writer was killed.
+
+    A claim whose end is not written down is one of unknown fate.
+    """
+    begun: dict[int, Claim] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        told = json.loads(line)
+        if "verdict" in told:
+            expectation.take(begun.pop(told["n"]), Verdict(told["verdict"]))
+        elif "changes" in told:
+            changes = tuple(Change(place, digest) for place, digest in told["changes"])
+            begun[told["n"]] = Claim(told["client"], told["verb"], changes)
+    for claim in begun.values():
+        expectation.take(claim, Verdict.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What is not as it must be; empty tuples when all is well. Each is (place, what was found there)."""

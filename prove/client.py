@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from lxml import etree
 
@@ -32,24 +33,32 @@ class NoAnswerError(Exception):
     """The connection broke, or nothing came in time: nobody knows whether it was done."""
 
 
-class Client:
-    """Signed in as one person. Used on one thread."""
+class Transport(Protocol):
+    """Brings requests to a server and answers back."""
 
-    def __init__(self, port: int, login: str, password: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """One request. Raises NoAnswerError; it may be asked again."""
+        ...
+
+    def close(self) -> None:
+        """Let go; it may be asked again."""
+        ...
+
+
+class Http:
+    """A connection to a server on this machine."""
+
+    def __init__(self, port: int, timeout: float) -> None:
         """Not yet connected."""
-        self.port, self._timeout = port, timeout
-        self.login = login
-        self._authorization = "Basic " + b64encode(f"{login}:{password}".encode()).decode()
+        self._port, self._timeout = port, timeout
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        """One request; header names have `_` for `-`. Raises NoAnswerError; the next call connects anew."""
-        sent = {name.replace("_", "-"): text for name, text in headers.items()}
-        sent["Authorization"] = self._authorization
+    def ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """One request. Raises NoAnswerError; the next call connects anew."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout)
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:
-            self._connection.request(method, path, body, sent)
+            self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         except (OSError, http.client.HTTPException) as error:
@@ -64,6 +73,35 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class Client:
+    """Signed in as one person. Used on one thread."""
+
+    def __init__(
+        self,
+        port: int,
+        login: str,
+        password: str,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        transport: Transport | None = None,
+    ) -> None:
+        """Not yet connected; with a `transport`, by that."""
+        self.port = port
+        self.login = login
+        self._authorization = "Basic " + b64encode(f"{login}:{password}".encode()).decode()
+        self._transport = transport or Http(port, timeout)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """One request; header names have `_` for `-`. Raises NoAnswerError; the next call connects anew."""
+        sent = {name.replace("_", "-"): text for name, text in headers.items()}
+        sent["Authorization"] = self._authorization
+        return self._transport.ask(method, path, body, sent)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._transport.close()
 
     def listing(self, collection: str) -> tuple[int, dict[str, str]]:
         """(status, href → entity tag of every member); the collection's path ends with a slash."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from prove.claims import Claims, Digest, Findings, compare, digest_of
 from prove.client import Client
 from prove.operations import SHELVES
-from prove.world import World, WorldError
+from prove.world import WorldError
 
 REPLICAS_KEPT = 12
 """Earlier states of a collection that are synced from, besides the first."""
@@ -26,11 +27,22 @@ class Replica:
     members: dict[str, str]
 
 
+class Readable(Protocol):
+    """Somewhere to read accounts, and what is claimed of them."""
+
+    claims: Claims
+    passwords: dict[str, str]
+
+    def client(self, login: str) -> Client:
+        """A client that is signed in to one of the accounts."""
+        ...
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads a world's accounts. Keeps replicas of before, to sync from them again."""
 
-    world: World
+    world: Readable
     replicas: dict[str, list[Replica]] = field(default_factory=dict)
     tokens_tried: int = 0
     tokens_refused: int = 0
@@ -52,8 +64,8 @@ class Reader:
         """(place → digest of everything there is, what is inconsistent in itself)."""
         found: dict[str, Digest] = {}
         wrong: list[str] = []
-        for login, password in self.world.passwords.items():
-            client = Client(self.world.port, login, password)
+        for login in self.world.passwords:
+            client = self.world.client(login)
             try:
                 for path in self._collections(client):
                     found.update(self._read_collection(client, path, wrong))

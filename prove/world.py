@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prove.claims import Claims
+from prove.client import Client
 
 KEEPWELL = Path(sys.prefix) / "bin" / "keepwell"
 START_SECONDS_MAX = 60.0
@@ -117,6 +118,10 @@ class World:
     def has_ended(self) -> bool:
         """Whether the server's process has ended (or was never started)."""
         return self.process is None or self.process.poll() is not None
+
+    def client(self, login: str) -> Client:
+        """A client that is signed in to one of the accounts."""
+        return Client(self.port, login, self.passwords[login])
 
     def kill(self) -> None:
         """End the server and its workers at once, as `kill -9` does."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from prove.claims import Change, Claim, Expectation, Findings, Verdict, compare
+from prove.claims import Change, Claim, Claims, Expectation, Findings, Verdict, compare, learn
 
 OK, REFUSED, UNKNOWN = Verdict.OK, Verdict.REFUSED, Verdict.UNKNOWN
 
@@ -53,3 +55,16 @@ def test_what_is_known_later_ends_the_doubt() -> None:
     expectation = expecting((UNKNOWN, [("a", "1")]), (OK, [("a", "2")]))
     assert compare(expectation, {"a": "1"}).lost
     assert compare(expectation, {"a": "2"}) == Findings()
+
+
+def test_what_was_not_ended_when_its_writer_died_is_unknown(tmp_path: Path) -> None:
+    """Whoever comes after reads the file, and learns what is known and what is not."""
+    claims = Claims(tmp_path / "claims.jsonl")
+    known, left = Claim("c", "PUT", (Change("a", "1"),)), Claim("c", "PUT", (Change("a", "2"),))
+    claims.ended(claims.intend(known), known, OK, "201")
+    claims.intend(left)
+    claims.close()
+    expectation = Expectation()
+    learn(expectation, tmp_path / "claims.jsonl")
+    assert expectation.values == {"a": {"1", "2"}}
+    assert compare(expectation, {}).lost

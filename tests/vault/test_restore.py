@@ -164,6 +164,21 @@ def test_filling_changes_nothing_that_was_written_since(tmp_path: Path) -> None:
     assert_sound(into, ANNA)
 
 
+def test_what_came_into_the_vault_later_is_not_told_as_lost_from_a_finished_folder(tmp_path: Path) -> None:
+    """The same command again, after the vault went on: refused, and nothing of the folder is held."""
+    anna = journal_of(ANNA)
+    vault = server_vault(tmp_path / "near", anna)
+    into = tmp_path / "into"
+    restored(RestoreOrder(into), tmp_path / "near")
+    anna.put("late.vcf", b"written after the restore")
+    fill(vault, anna, len(anna.carried))
+    with pytest.raises(BadRequest, match="more records"):
+        restored(RestoreOrder(into), tmp_path / "near")
+    assert held_in(into) == {}
+    assert not (into / LOSS_REPORT).exists()
+    assert_sound(into, ANNA)
+
+
 def test_a_finished_folder_takes_no_accounts_that_were_left_out(tmp_path: Path) -> None:
     """Filling brings large bytes only; for the rest there is another way, which is said."""
     server_vault(tmp_path / "near", journal_of(ANNA), journal_of(BERT))

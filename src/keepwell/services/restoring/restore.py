@@ -165,6 +165,26 @@ class Restoring:
                 hint="Restore them into another place. Or let the folder go on with the vault (keepwell vault add): a "
                 "start brings back every account that is missing.",
             )
+        if behind := self._behind(store):
+            raise BadRequest(
+                f"{place.into} was restored before, and the vaults have more records now of {len(behind)} accounts",
+                hint="Restore into another place. Or let the folder go on with the vault (keepwell vault add): a "
+                "start brings back what is newer.",
+            )
+
+    def _behind(self, store: Store) -> list[AccountId]:
+        """Accounts of which the vaults have an unbroken journal that goes further than what is here.
+
+        What came into a vault later is neither lost nor held: it is not part of what was restored.
+        """
+        wanted = {one.account for one in self._plan.accounts}
+        return [
+            account
+            for account, head in store.read_heads()
+            if account in wanted
+            and not isinstance(head, BaseException)
+            and any(one.vault.head(account).sequence > head.sequence for one in self._opened)
+        ]
 
     def _restore_accounts(
         self, crew: Crew, place: Place, accounts: Sequence[AccountId], show: ShowProgress, title: str
