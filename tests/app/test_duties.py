@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from keepwell.app.duties import VaultDuties
-from keepwell.app.scrubbing import SCRUB_SECONDS, Scrubbing
-from keepwell.model.errors import Locked, StorageFault
+from keepwell.app.scrubbing import MEND_AGAIN_SECONDS, SCRUB_SECONDS, Scrubbing
+from keepwell.model.errors import Damaged, Held, Locked, StorageFault
+from keepwell.model.names import Home
+from keepwell.services import repair as repair_module
 from keepwell.services.confirming import Confirming, Role, VaultLink
 from keepwell.services.keeper import Chore, Duty, Keeper
 from keepwell.services.mending import Mending
 from keepwell.services.vault_settings import OnLoss, VaultSetting, VaultSettings
 from keepwell.services.verified import VerifiedFile
 from keepwell.services.verifying import Verifying
+from keepwell.services.whole import whole
 from keepwell.storage.carrying import missing
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.storage.sqlite_files import opened
@@ -207,6 +211,25 @@ def test_an_account_that_someone_could_not_read_is_mended_at_once(server: Server
     server.scrubbing.tick()
     assert story(server) == before
     assert server.store.suspects.all() == []
+
+
+def test_an_account_that_could_not_be_mended_is_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays a suspect, and a minute later the vault has all of it, or the disk no errors any more."""
+    before = story(server)
+    harm_account(server)
+    with pytest.raises(StorageFault):
+        story(server)
+    with monkeypatch.context() as patched:
+        patched.setattr(repair_module, "prove_account", Mock(side_effect=Damaged("a pack is gone")))
+        server.scrubbing.tick()
+    server.scrubbing.tick()
+    assert server.store.suspects.all() == [ANNA]
+    with pytest.raises(Held), server.store.account(ANNA).reading() as snapshot:
+        whole(snapshot).collections(Home.CONTACTS)
+    server.made.clock.advance(MEND_AGAIN_SECONDS)
+    server.scrubbing.tick()
+    assert server.store.suspects.all() == []
+    assert story(server) == before
 
 
 def test_wrong_projections_are_made_anew(server: Server) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
+import apsw
 import pytest
 
-from keepwell.model.errors import Damaged
+from keepwell.model.errors import Damaged, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, Kind
+from keepwell.services import catch_up as module
 from keepwell.services.catch_up import CaughtUp, Deed, Step, catch_up, plan_catch_up
+from keepwell.services.repair import HELD
 from keepwell.storage.contract import Head
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
@@ -41,18 +45,24 @@ ONE, TWO, TWO_ELSE = Head(1, "a" * 64), Head(2, "b" * 64), Head(2, "c" * 64)
 def test_the_plan(here: Head | BaseException | None, vaults: list[Head], expected: list[Deed]) -> None:
     """What is done about an account follows from its heads alone."""
     store = {} if here is None else {ANNA: here}
-    steps = plan_catch_up(store, [{ANNA: head} if head.sequence else {} for head in vaults])
+    steps = plan_catch_up(store, [{ANNA: head} if head.sequence else {} for head in vaults], is_complete=True)
     assert [step.deed for step in steps] == expected
+
+
+def test_what_cannot_be_read_is_not_replaced_by_what_may_have_less() -> None:
+    """A vault that only follows may lack the last records, which the damaged file may have still."""
+    [step] = plan_catch_up({ANNA: Damaged("flipped")}, [{ANNA: TWO}], is_complete=False)
+    assert (step.deed, step.held) == (Deed.HOLD, HELD)
 
 
 def test_the_fullest_vault_is_read_from() -> None:
     """Of several vaults the one that leads farthest is the source."""
-    assert plan_catch_up({ANNA: ONE}, [{ANNA: ONE}, {ANNA: TWO}])[0] == Step(Deed.EXTEND, ANNA, 1)
+    assert plan_catch_up({ANNA: ONE}, [{ANNA: ONE}, {ANNA: TWO}], is_complete=False)[0] == Step(Deed.EXTEND, ANNA, 1)
 
 
 def test_the_system_account_comes_first() -> None:
     """Logins are needed before anything else can be told."""
-    steps = plan_catch_up({}, [{ANNA: ONE, SYSTEM_ACCOUNT: ONE, BERT: ONE}])
+    steps = plan_catch_up({}, [{ANNA: ONE, SYSTEM_ACCOUNT: ONE, BERT: ONE}], is_complete=False)
     assert [step.account for step in steps] == [SYSTEM_ACCOUNT, ANNA, BERT]
 
 
@@ -73,10 +83,10 @@ def written(path: Path, medium: MemoryMedium, names: list[str]) -> None:
     store.close()
 
 
-def caught_up(path: Path, medium: MemoryMedium) -> tuple[SqliteStore, CaughtUp]:
+def caught_up(path: Path, medium: MemoryMedium, *, is_complete: bool = True) -> tuple[SqliteStore, CaughtUp]:
     store, vault = SqliteStore(path), looked_at(medium)
     vault.claim(OTHER)
-    return store, catch_up(store, [vault])
+    return store, catch_up(store, [vault], is_complete=is_complete)
 
 
 def names_here(store: SqliteStore) -> list[str]:
@@ -126,6 +136,42 @@ def test_a_damaged_account_is_set_aside_and_restored(tmp_path: Path, medium: Mem
     store.close()
 
 
+@pytest.mark.parametrize("error", [apsw.FullError("disk full"), OSError("too many open files")])
+def test_a_file_that_cannot_be_read_for_now_is_left_alone(
+    tmp_path: Path, medium: MemoryMedium, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It says nothing about what is in it: nothing is set aside, and whoever asked tries again."""
+    written(tmp_path / "data", medium, ["one"])
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteStore, "read_heads", lambda _store: iter([(ANNA, error)]))
+        with pytest.raises(StorageFault, match="cannot be read now"):
+            caught_up(tmp_path / "data", medium)
+    assert not (tmp_path / "data" / "set-aside").exists()
+    store, done = caught_up(tmp_path / "data", medium)
+    assert (names_here(store), done.restored) == (["one"], {})
+    store.close()
+
+
+def test_an_account_is_let_go_once_it_could_be_extended(
+    tmp_path: Path, medium: MemoryMedium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was behind a vault that could not be read, and is served again when that is whole and everything is back."""
+    written(tmp_path / "data", medium, ["one"])
+    shutil.copytree(tmp_path / "data", tmp_path / "yesterday")
+    written(tmp_path / "data", medium, ["two"])
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "read_account", Mock(side_effect=Damaged("a pack is gone")))
+        store, done = caught_up(tmp_path / "yesterday", medium)
+        assert ANNA in done.held
+        assert len(store.read_held(ANNA)) == len(Kind)
+        store.close()
+    store, done = caught_up(tmp_path / "yesterday", medium)
+    assert (done.extended, done.held) == ({ANNA: 1}, {})
+    assert store.read_held(ANNA) == {}
+    assert names_here(store) == ["one", "two"]
+    store.close()
+
+
 def test_the_end_that_sqlite_dropped_comes_back(tmp_path: Path, medium: MemoryMedium) -> None:
     """A log that was cut off leaves a shorter journal that proves itself; only the vault knows better."""
     store = SqliteStore(tmp_path / "data")
@@ -153,7 +199,7 @@ def test_two_histories_are_held_and_neither_is_overwritten(tmp_path: Path, mediu
     other.account(ANNA).transact([put("theirs")])
     vault = looked_at(medium)
     vault.claim(OTHER)
-    done = catch_up(other, [vault])
+    done = catch_up(other, [vault], is_complete=True)
     assert ANNA in done.held
     with other.account(ANNA).reading() as snapshot:
         assert set(snapshot.held()) == set(Kind)
@@ -171,7 +217,7 @@ def test_a_fork_with_a_longer_store_is_held_as_well(tmp_path: Path, medium: Memo
     other.account(ANNA).transact([put("theirs"), put("more of theirs")])
     vault = looked_at(medium)
     vault.claim(OTHER)
-    assert ANNA in catch_up(other, [vault]).held
+    assert ANNA in catch_up(other, [vault], is_complete=True).held
     assert names_in(medium) == ["one", "ours"]
     other.close()
 
@@ -195,7 +241,7 @@ def test_tails_of_a_killed_server_are_packed_and_removed(medium: MemoryMedium) -
     vault = looked_at(medium)
     vault.claim(OTHER)
     assert vault.tails() != []
-    catch_up(desk.store, [vault])
+    catch_up(desk.store, [vault], is_complete=True)
     pack_tails(vault, desk.store)
     assert (list(medium.list("tails/")), names_in(medium)) == ([], ["one"])
 

@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import apsw
 import pytest
 
-from keepwell.model.errors import Held, KeepwellError, StorageFault, Unavailable
+from keepwell.model.errors import Damaged, Held, KeepwellError, StorageFault, Unavailable
 from keepwell.model.names import AccountId, Home, Kind
 from keepwell.model.record import Op
 from keepwell.services import repair as module
@@ -22,6 +23,7 @@ from keepwell.services.verified import VerifiedFile
 from keepwell.services.whole import whole
 from keepwell.storage.contract import Carried, Entry
 from keepwell.storage.sqlite import SqliteStore
+from keepwell.storage.sqlite_account import SqliteAccount
 from keepwell.storage.sqlite_files import PAGE_OCTETS
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.prove import prove_account
@@ -236,6 +238,43 @@ def test_what_was_held_is_whole_again_once_a_vault_can_help(scene: Scene, tmp_pa
     assert scene.story() == scene.before
 
 
+def test_what_was_held_is_let_go_when_it_is_sound_after_all(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that had errors and has none any more; what is held for another reason stays so."""
+    scene.store.account(ANNA).hold({Kind.PHOTOS: "they are being looked for"})
+    scene.made.grow(ANNA, cards=1)  # of which the vault has nothing
+    mending = scene.mending(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteAccount, "prove_readable", Mock(side_effect=Damaged("disk I/O error")))
+        assert mending.mend_account(ANNA, []).outcome is Outcome.HELD
+    with scene.store.account(ANNA).reading() as snapshot, pytest.raises(Held):
+        whole(snapshot).collections(Home.CONTACTS)
+    assert mending.mend_account(ANNA, []).outcome is Outcome.SOUND
+    with scene.store.account(ANNA).reading() as snapshot:
+        assert snapshot.held() == {Kind.PHOTOS: "they are being looked for"}
+
+
+def test_what_is_held_for_another_reason_stays_so_in_the_restored_account(scene: Scene) -> None:
+    """Whoever held it did so because of something that a vault does not have."""
+    scene.store.account(ANNA).hold({Kind.PHOTOS: "they are being looked for"})
+    scene.harm(one_card)
+    assert repair_account(scene.store, [scene.copy()], ANNA).outcome is Outcome.RESTORED
+    with scene.store.account(ANNA).reading() as snapshot:
+        assert snapshot.held() == {Kind.PHOTOS: "they are being looked for"}
+
+
+def test_a_vault_that_got_the_last_record_after_it_was_opened_is_restored_from(scene: Scene) -> None:
+    """Clients write while the file is read: the vaults are looked at when that is done."""
+    copy = scene.copy()
+    scene.made.grow(ANNA, cards=1)
+    scene.made.ship()
+    before = scene.story()
+    scene.harm(one_card)
+    assert repair_account(scene.store, [copy], ANNA).outcome is Outcome.RESTORED
+    assert scene.story() == before
+
+
 def wipe(octets: bytearray) -> None:
     octets[:] = b"\0" * len(octets)
 
@@ -307,7 +346,7 @@ def test_stopped_between_setting_aside_and_restoring_a_start_goes_on(
             repair_account(scene.store, [scene.copy()], ANNA)
     assert ANNA not in scene.store.accounts()
     with closing(scene.made.open(claim=True)) as vault:
-        catch_up(scene.store, [vault])
+        catch_up(scene.store, [vault], is_complete=True)
     assert scene.story() == scene.before
 
 

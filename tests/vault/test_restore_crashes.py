@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keepwell.model.errors import AlreadyThere
 from keepwell.services.indexing import index_again
 from keepwell.services.restoring import place as place_module
 from keepwell.services.restoring import restore as restore_module
@@ -151,3 +152,19 @@ def test_an_account_that_was_damaged_since_an_earlier_run_is_made_anew(
     file.write_bytes(octets)
     assert restored(RestoreOrder(into), tmp_path / "near").loss is None
     assert_sound(into, ANNA)
+
+
+def test_a_kill_while_the_folder_is_labelled_leaves_what_the_next_run_takes(tmp_path: Path) -> None:
+    """There is a temporary file in it and nothing else; what another made there is still refused."""
+    anna = journal_of(ANNA)
+    server_vault(tmp_path / "near", anna)
+    building = tmp_path / "into.restoring"
+    building.mkdir()
+    (building / ".tmp-4711-0123456789ab").write_bytes(b'{"restore"')
+    (building / "mine").write_bytes(b"mine")
+    with pytest.raises(AlreadyThere):
+        restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    (building / "mine").unlink()
+    assert restored(RestoreOrder(tmp_path / "into"), tmp_path / "near").loss is None
+    assert_sound(tmp_path / "into", ANNA)
+    assert list((tmp_path / "into").glob(".tmp-*")) == []

@@ -5,8 +5,12 @@ threads; and it reads the accounts' files as plain files, which inside a process
 SQLite's locks on them.
 
 States: *idle* → *checking* (a process runs over some accounts; every tick looks whether it has ended) → *idle* again,
-with its findings told, damaged accounts mended and wrong projections made anew. Accounts that some process could not
-read (`storage/suspects.py`) come before all others. Where the pass is, is remembered behind each such step.
+with its findings told, damaged accounts mended and wrong projections made anew. Where the pass is, is remembered behind
+each such step.
+
+Accounts that some process could not read (`storage/suspects.py`) come before all others. One that could not be mended
+stays a suspect, and is tried again and again, also after a restart: a vault may come back, and an error of the medium
+go away.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import msgspec
 import structlog
 
 from keepwell.ground.clock import Clock
-from keepwell.model.errors import KeepwellError
+from keepwell.model.errors import KeepwellError, NotThere
 from keepwell.model.names import AccountId
 from keepwell.model.weight import Weight
 from keepwell.services.confirming import Confirming
@@ -42,6 +46,10 @@ SCRUB_SECONDS: Final = 30.0
 ACCOUNTS_AT_ONCE: Final = 10
 PASS_SECONDS: Final = 7 * 24 * 3600.0
 """How long after the end of a pass the next one begins."""
+
+MEND_AGAIN_SECONDS: Final = 60.0
+MEND_AGAIN_TIMES: Final = 20
+"""When an account that could not be mended is tried again, also as a multiple of what trying took."""
 
 _PRIORITY: Final = 15
 
@@ -84,6 +92,7 @@ class Scrubbing:
         self._clock = clock
         self._file = VerifiedFile(data / STORE_FOLDER)
         self._stale: list[AccountId] = []
+        self._not_before: dict[AccountId, float] = {}
         self._checking: _Checking | None = None
         self._ended = clock.monotonic()
 
@@ -111,17 +120,27 @@ class Scrubbing:
 
     def _mend_suspects(self) -> None:
         for account in self._store.suspects.all():
-            self._mend(account)
-            self._store.suspects.clear(account)
+            began = self._clock.monotonic()
+            if began < self._not_before.get(account, began):
+                continue
+            outcome = self._mend(account)
+            if outcome is None or outcome is Outcome.HELD:
+                now = self._clock.monotonic()
+                self._not_before[account] = now + max(MEND_AGAIN_SECONDS, MEND_AGAIN_TIMES * (now - began))
+            else:
+                self._not_before.pop(account, None)
+                self._store.suspects.clear(account)
 
-    def _mend(self, account: AccountId) -> bool:
-        """Whether the account is whole now."""
+    def _mend(self, account: AccountId) -> Outcome | None:
+        """What came of it; None when it could not be tried."""
         writable = [link.vault for link in self._confirming.links if link.fault is None]
         try:
-            return self._mending.mend_account(account, writable).outcome is Outcome.RESTORED
-        except KeepwellError as error:  # it is met again, and tried again then
+            return self._mending.mend_account(account, writable).outcome
+        except NotThere:
+            return Outcome.SOUND  # of an account that is gone nothing can be mended; a start brings it back
+        except KeepwellError as error:
             _log.warning("account.not_mended", account=account, reason=error.message)
-            return False
+            return None
 
     def _begin_next(self) -> None:
         if self._stale:
@@ -173,6 +192,9 @@ class Scrubbing:
 
     def _act_on(self, found: Found) -> None:
         damaged = {one.object for one in found.findings if one.weight is Weight.DAMAGE}
-        mended = {account for account in sorted(damaged) if self._mend(AccountId(account))}
+        outcomes = {account: self._mend(AccountId(account)) for account in sorted(damaged)}
+        mended = {account for account, outcome in outcomes.items() if outcome is Outcome.RESTORED}
+        for account in outcomes.keys() - mended:
+            self._store.suspects.note(AccountId(account))
         found.findings = [one for one in found.findings if one.object not in mended]
         self._stale = sorted({AccountId(one.object) for one in found.findings} - damaged)

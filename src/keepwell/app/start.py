@@ -16,6 +16,7 @@ from keepwell.services.accounts import ensure_system_account
 from keepwell.services.catch_up import CaughtUp, catch_up
 from keepwell.services.directory import Directory
 from keepwell.services.retention.reapplying import reapply
+from keepwell.services.vault_settings import Role
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.ship import pack_tails, ship
@@ -39,7 +40,9 @@ def prepare(
                 opened.append(stack.enter_context(closing(vaults.open_to_write(setting.name, family))))
             except KeepwellError as error:
                 tell(f"vault {setting.name} cannot be used now: {error.message}. {error.hint}")
-        done = catch_up(store, opened)
+        names = {vault.name for vault in opened}
+        is_complete = any(one.role is Role.CONFIRMS for one in settings if one.name in names)
+        done = catch_up(store, opened, is_complete=is_complete)
         _tell_all(done, tell)
         ensure_system_account(store)
         maker = RollbackMaker(data, store, clock, entropy)
@@ -47,7 +50,7 @@ def prepare(
         heads = done.heads if opened else dict(store.read_heads())
         look_back(rollbacks, witness_of(data), heads, tell)
         if rollbacks.appended:
-            catch_up(store, opened)  # ships the records with which lineages began
+            catch_up(store, opened, is_complete=is_complete)  # ships the records with which lineages began
         erased_again = reapply(store, every_vault_is_here=len(opened) == len(settings))
         for vault in opened:
             ship(vault, store, erased_again)

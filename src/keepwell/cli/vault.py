@@ -91,7 +91,7 @@ def _fill(keepwell: Keepwell, name: str) -> int:
     vault = keepwell.vaults.open_to_write(name)
     try:
         accounts = keepwell.store.accounts()
-        done = catch_up(keepwell.store, [vault]).shipped if vault.heads() else 0
+        done = catch_up(keepwell.store, [vault], is_complete=False).shipped if vault.heads() else 0
         with progress_bar("Shipping", unit="accounts") as progress:
             reached = iter(range(1, len(accounts) + 1))
             shipped = ship(vault, keepwell.store, accounts, lambda _account: progress(next(reached), len(accounts)))

@@ -5,13 +5,15 @@ Each account's head in the store is compared with its head in every vault (`plan
 - the store is behind (an older copy was put back; SQLite dropped the end of a damaged log): it is extended from the
   vault that has most, record by record, each proven. Nothing is lost on either side, the lineage goes on, and sync
   tokens stay valid;
-- the store has no such account, or cannot read it: the damaged file is set aside, and the account restored from the
-  vault;
+- the store has no such account: it is restored from the vault;
+- its file is damaged: it is set aside, and the account restored, if one of the vaults has everything that was ever
+  acknowledged; else it is held, and whatever mends accounts goes on with it;
+- its file cannot be read for now (a full disk, too many open files): nothing is done at all, and that is told;
 - a vault is behind: it is shipped what it lacks;
 - both went different ways: the account is held (503 for everything in it) and told; nothing is overwritten.
 
 It may be stopped at any point: each account is changed in one transaction, and what was not reached is found again at
-the next start.
+the next start. An account that was held because it was behind, and could not be extended, is let go once it can.
 """
 
 from __future__ import annotations
@@ -19,15 +21,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from keepwell.model.errors import Damaged, Forked, KeepwellError, Locked, NotThere
+from keepwell.model.errors import Damaged, Forked, KeepwellError, Locked, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
 from keepwell.services.indexing import index_again
+from keepwell.services.repair import HELD
 from keepwell.storage.contract import Head, Store
+from keepwell.storage.sqlite_check import is_damage
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.reading import Findings, read_account
 from keepwell.vault.ship import ship
 from keepwell.vault.vault import Vault
+
+BEHIND: Final = "it is behind its vault: "
+"""How the reason begins for which such an account is held."""
 
 HEALED_BATCH = 2000
 """Records in one transaction while an account is extended."""
@@ -44,12 +52,16 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One deed for one account; `source` is the place in the list of vaults of the one to read from."""
+    """One deed for one account; `source` is the place in the list of vaults of the one to read from.
+
+    `reason` is why, and what people are told of what is held is `held`, when that is something else.
+    """
 
     deed: Deed
     account: AccountId
     source: int = 0
     reason: str = ""
+    held: str = ""
 
 
 @dataclass(slots=True)
@@ -67,23 +79,29 @@ class CaughtUp:
 
 
 def plan_catch_up(
-    store: Mapping[AccountId, Head | BaseException], vaults: Sequence[Mapping[AccountId, Head]]
+    store: Mapping[AccountId, Head | BaseException], vaults: Sequence[Mapping[AccountId, Head]], *, is_complete: bool
 ) -> list[Step]:
     """What brings store and vaults together, the system account first; pure.
 
-    Shipping is planned for an account when any vault has less than the fullest copy: it is cheap to find out which.
+    `is_complete`: one of the vaults has everything that was ever acknowledged. Shipping is planned for an account when
+    any vault has less than the fullest copy: it is cheap to find out which.
     """
     accounts = sorted(store.keys() | {one for heads in vaults for one in heads}, key=_system_first)
-    return [step for account in accounts for step in _steps(account, store.get(account, NOTHING), vaults)]
+    return [step for one in accounts for step in _steps(one, store.get(one, NOTHING), vaults, is_complete=is_complete)]
 
 
-def _steps(account: AccountId, here: Head | BaseException, vaults: Sequence[Mapping[AccountId, Head]]) -> list[Step]:
+def _steps(
+    account: AccountId, here: Head | BaseException, vaults: Sequence[Mapping[AccountId, Head]], *, is_complete: bool
+) -> list[Step]:
     heads = [heads.get(account, NOTHING) for heads in vaults]
     source = max(range(len(heads)), key=lambda index: heads[index].sequence)
     fullest = heads[source]
     if isinstance(here, BaseException):
         if fullest.sequence == 0:
-            return [Step(Deed.HOLD, account, reason=f"it cannot be read, and no vault has it: {here}")]
+            return [Step(Deed.HOLD, account, reason=f"it cannot be read, and no vault has it: {here}", held=HELD)]
+        if not is_complete:
+            reason = f"it cannot be read, and no vault is here that must have all of it: {here}"
+            return [Step(Deed.HOLD, account, reason=reason, held=HELD)]
         return [Step(Deed.RESTORE, account, source, str(here)), *_shipping(account, fullest, heads)]
     if here.sequence == 0 and fullest.sequence:
         return [Step(Deed.RESTORE, account, source, "it is not here"), *_shipping(account, fullest, heads)]
@@ -102,13 +120,22 @@ def _system_first(account: AccountId) -> tuple[bool, str]:
     return account != SYSTEM_ACCOUNT, account
 
 
-def catch_up(store: Store, vaults: Sequence[Vault]) -> CaughtUp:
-    """Bring store and vaults together, as far as they can be read. Raises StorageFault, Fenced."""
+def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool) -> CaughtUp:
+    """Bring store and vaults together, as far as they can be read.
+
+    `is_complete`: one of the vaults has everything that was ever acknowledged. Raises StorageFault, also when an
+    account cannot be read and that is not for damage, and Fenced.
+    """
     done = CaughtUp()
     if not vaults:
         return done
     done.heads = dict(store.read_heads())
-    steps = plan_catch_up(done.heads, [vault.heads() for vault in vaults])
+    for account, head in done.heads.items():
+        if isinstance(head, BaseException) and not is_damage(head):
+            raise StorageFault(
+                f"{account} cannot be read now: {head}", hint="Nothing was changed. Is its disk full, or gone?"
+            ) from head
+    steps = plan_catch_up(done.heads, [vault.heads() for vault in vaults], is_complete=is_complete)
     to_ship: list[AccountId] = []
     for step in steps:
         if step.deed is Deed.SHIP:
@@ -118,7 +145,8 @@ def catch_up(store: Store, vaults: Sequence[Vault]) -> CaughtUp:
         try:
             _carry_out(store, vaults[step.source], step, done)
         except (Damaged, Locked, NotThere) as error:
-            _hold(store, step.account, error.message, done)
+            behind = BEHIND + error.message if step.deed is Deed.EXTEND else ""
+            _hold(store, step.account, error.message, done, behind)
     for vault in vaults:
         shipped = ship(vault, store, to_ship)
         done.shipped += shipped.records
@@ -145,10 +173,11 @@ def _carry_out(store: Store, vault: Vault, step: Step, done: CaughtUp) -> None:
     match step.deed:
         case Deed.EXTEND:
             done.extended[step.account] = extend_from(store, vault, step.account)
+            _let_go(store, step.account)
         case Deed.RESTORE:
             done.restored[step.account] = restore_from(store, vault, step.account)
         case Deed.HOLD:
-            _hold(store, step.account, step.reason, done)
+            _hold(store, step.account, step.reason, done, step.held)
         case Deed.SHIP:
             pass
 
@@ -177,10 +206,19 @@ def restore_from(store: Store, vault: Vault, account: AccountId) -> int:
         return snapshot.head().sequence
 
 
-def _hold(store: Store, account: AccountId, reason: str, done: CaughtUp) -> None:
-    """Serve nothing of an account until someone has decided; one that cannot even be marked cannot be read either."""
+def _hold(store: Store, account: AccountId, reason: str, done: CaughtUp, held: str = "") -> None:
+    """Serve nothing of an account for now; one that cannot even be marked cannot be read either."""
     done.held[account] = reason
     try:
-        store.account(account).hold(dict.fromkeys(Kind, reason))
+        others = {kind: why for kind, why in store.read_held(account).items() if not why.startswith((HELD, BEHIND))}
+        store.account(account).hold({**dict.fromkeys(Kind, held or reason), **others})
     except KeepwellError as error:
         done.faults.append(error.message)
+
+
+def _let_go(store: Store, account: AccountId) -> None:
+    """Serve again what was held because it was behind."""
+    held = store.read_held(account)
+    others = {kind: why for kind, why in held.items() if not why.startswith(BEHIND)}
+    if others != held:
+        store.account(account).hold(others)

@@ -179,7 +179,8 @@ class VaultLink:
         for account in missed | self._known.keys():
             self.note(account)
         self._known.clear()
-        done = catch_up(self._store, [self._vault]) if compare else CaughtUp()
+        is_complete = self.role is Role.CONFIRMS
+        done = catch_up(self._store, [self._vault], is_complete=is_complete) if compare else CaughtUp()
         shipped = self.catch_up()
         for failure in shipped.failures.values():
             raise failure

@@ -64,7 +64,7 @@ class Mending:
         if repair.outcome is Outcome.HELD and self._mend_copies_of(account, writable):
             with self._copies() as copies:
                 repair = repair_account(self._store, copies, account)
-        if repair.outcome is not Outcome.SOUND:
+        if repair.reason:
             _log.warning("account.mended", account=account, **_told(repair))
         if repair.outcome is Outcome.RESTORED:
             self._count_account(account)

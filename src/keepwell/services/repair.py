@@ -3,7 +3,8 @@
 Nothing is done on suspicion: the account is read whole first. What is sound stays as it is; where only the medium does
 not let it be read now (a full disk, too many open files) nothing is done either. What is damaged is restored from
 vaults, if they have everything that was acknowledged: the store's last record, or, where even that cannot be read, what
-the confirming vaults have, which is everything. Else the account is held and told, and nothing is overwritten.
+the confirming vaults have, which is everything. Else the account is held and told, and nothing is overwritten. An
+account that was held so is let go when it is found to be sound after all: a medium may have errors and lose them again.
 
 States, and what a crash leaves behind at each step:
 
@@ -11,7 +12,8 @@ States, and what a crash leaves behind at each step:
 2. `set_aside`, only while the last record is the one that was seen: nobody can write to the damaged file any more,
    which is kept; the account is not there, and answered with 503. A start finds it in the vaults and restores it;
 3. the vaults are looked at once more, and the account restored from them: it appears whole or not at all;
-4. its last record is compared with what was wanted.
+4. what was held of it for other reasons is held again;
+5. its last record is compared with what was wanted.
 """
 
 from __future__ import annotations
@@ -87,8 +89,10 @@ def repair_account(store: Store, copies: Sequence[Copy], account: AccountId) -> 
     """
     found = diagnose(store, account)
     if not found.damage:
-        return AccountRepair(Outcome.SOUND)
+        return AccountRepair(Outcome.SOUND, "it is sound, and not held any more" if _let_go(store, account) else "")
     vaults = [copy.vault for copy in copies]
+    for vault in vaults:
+        vault.look()  # it may have got the last record while the file was read
     wanted = wanted_heads(found.head, account, copies)
     try:
         if not wanted:
@@ -98,10 +102,13 @@ def repair_account(store: Store, copies: Sequence[Copy], account: AccountId) -> 
         if isinstance(error, StorageFault):
             raise
         return _hold(store, account, f"{found.damage}; {error.message}")
+    held = _held_for_others(store, account)
     aside = store.set_aside(account, last=found.head)
     for vault in vaults:
         vault.look()
     store.restore(account, read_account(vaults, account), index_again)
+    if held:
+        store.account(account).hold(held)
     with store.account(account).reading() as snapshot:
         records = snapshot.head().sequence
     if records < max(head.sequence for head in wanted):
@@ -147,9 +154,25 @@ def _prove_journal(store: Store, account: AccountId) -> None:
 
 
 def _hold(store: Store, account: AccountId, reason: str) -> AccountRepair:
-    """Serve nothing of it until someone has decided; one that cannot even be marked cannot be read either."""
+    """Serve nothing of it until it is whole again; one that cannot even be marked cannot be read either."""
     try:
-        store.account(account).hold(dict.fromkeys(Kind, HELD))
+        store.account(account).hold({**dict.fromkeys(Kind, HELD), **_held_for_others(store, account)})
     except KeepwellError as error:
         reason = f"{reason}; it cannot be held: {error.message}"
     return AccountRepair(Outcome.HELD, reason)
+
+
+def _let_go(store: Store, account: AccountId) -> bool:
+    """Serve again what was held here; whether anything was. Raises StorageFault."""
+    if HELD not in store.read_held(account).values():
+        return False
+    store.account(account).hold(_held_for_others(store, account))
+    return True
+
+
+def _held_for_others(store: Store, account: AccountId) -> dict[Kind, str]:
+    """What is held of it for other reasons than these, as far as that can be read."""
+    try:
+        return {kind: reason for kind, reason in store.read_held(account).items() if reason != HELD}
+    except KeepwellError:
+        return {}

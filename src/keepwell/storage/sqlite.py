@@ -32,6 +32,7 @@ from keepwell.storage.contract import BlobStore, Carried, Head, Indexer, Work
 from keepwell.storage.generations import ACCOUNTS, SET_ASIDE, SharedHold
 from keepwell.storage.moves import Moves
 from keepwell.storage.sqlite_account import SqliteAccount, storage_fault
+from keepwell.storage.sqlite_check import is_damage
 from keepwell.storage.sqlite_files import (
     building,
     read_head,
@@ -171,6 +172,8 @@ class SqliteStore:
             except CannotStart:
                 raise  # of another format: it is not for this program to judge it unreadable
             except (apsw.Error, OSError) as error:
+                if is_damage(error):
+                    self.suspects.note(account)
                 yield account, error
 
     def read_held(self, account: AccountId) -> Mapping[Kind, str]:

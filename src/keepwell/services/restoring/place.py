@@ -3,7 +3,7 @@
     nothing ──1──► INTO.restoring, begun ──2──► … filled, proven … ──3──► finished ──4──► INTO
 
 1. The folder is made, then `restore.json` in it says from which vaults and to what end; synced. A crash between leaves
-   an empty folder, which the next run takes.
+   an empty folder, or one with a temporary file in it, which the next run takes.
 2. Accounts and large bytes come, each whole and synced. A run that was killed is taken up by the next one with the same
    vaults: what is there is proven and not made again. Temporary files of the killed run are cleared away.
 3. `loss-report.json`, if anything is missing, then `restore.json` with the end; synced. From here on the next run goes
@@ -35,6 +35,7 @@ BUILDING_SUFFIX: Final = ".restoring"
 LOSS_REPORT: Final = "loss-report.json"
 SET_ASIDE: Final = "set-aside"
 _NOTE: Final = "restore.json"
+_STRAYS: Final = ".tmp-*"
 
 
 class RestoreNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +146,7 @@ def require_free(into: Path) -> None:
 
 
 def _require_empty(building: Path) -> None:
-    if any(building.iterdir()):
+    if any(not path.match(_STRAYS) for path in building.iterdir()):
         raise AlreadyThere(f"{building} is there, and no restore began it", hint="Move it away.")
 
 
@@ -174,6 +175,6 @@ def _write_note(folder: Path, note: RestoreNote) -> None:
 
 def _clear_strays(building: Path) -> None:
     """Temporary files that a killed run left: nobody else works here."""
-    for pattern in (".tmp-*", "accounts/??/.tmp-*", "blobs/??/.tmp-*"):
+    for pattern in (_STRAYS, f"accounts/??/{_STRAYS}", f"blobs/??/{_STRAYS}"):
         for path in building.glob(pattern):
             path.unlink(missing_ok=True)
