@@ -284,16 +284,15 @@ RESTORE: Final = Scene(
 )
 
 
-def _restore_back(stage: Stage) -> None:
-    stage.command(
-        *("restore", "--from", str(stage.vault), "--into", str(stage.place / "rewound"), "--workers", "1"),
-        *("--account", "ada", "--kind", "calendar", "--seq", str(head_of(stage, "ada") - 5)),
-    )
-
-
 RESTORE_PART: Final = Scene(
     "restore-part",
-    (Step("rewound, without large bytes", _restore_back),),
+    (
+        _command(
+            "rewound, without large bytes",
+            *("restore", "--from", "{place}/vault", "--into", "{place}/rewound", "--workers", "1"),
+            *("--account", "ada", "--kind", "calendar", "--seq", "20"),
+        ),
+    ),
     again=True,
     makes="rewound",
     proof=_restored("rewound", is_whole=False),
