@@ -33,8 +33,8 @@ OCTETS_OF_BATCH = 4 * 1024 * 1024
 KEPT_OCTETS_MAX = 16 * 1024 * 1024
 """Bytes that stay in memory until they are indexed: most accounts have no more, and nothing is read back of them."""
 
-_INSERT_CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?)"
-"""What replaces are bytes that came again after they were erased."""
+_INSERT_CONTENT = "INSERT INTO content VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+"""What is updated are bytes that came again after they were erased. REPLACE would take a third longer for all."""
 
 
 def restore_into(
