@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.formats.strategies import cards, damaged_files, files, plain_cards
@@ -57,6 +57,15 @@ _AS_STRICT = dataclasses.replace(DEFAULT_CAPS)
 
 
 @given(st.one_of(plain_cards(), cards(), files(), damaged_files()))
+@example(_card("VERSION:2.1", "NOTE;ENCODING=QUOTED-PRINTABLE:J=C3=A4ne"))
+@example(_card("VERSION:3.0", "X-PICTURE;ENCODING=b:AAAA"))
+@example(_card("VERSION:2.1", "X-PICTURE;BASE64:AAAA"))
+@example(_card("VERSION:3.0", "NOTE:a\nFN"))
+@example(_card("VERSION:3.0", "NOTE:a\rb"))
+@example(_card("VERSION:3.0", "NOTE:a\n b"))
+@example(_card("VERSION:3.0", "FN"))
+@example(_card("VERSION:3.0", "AGENT:", "BEGIN:VCARD", "VERSION:3.0", "END:VCARD"))
+@example(_card("VERSION:3.0", "UID:a", "uid:b", "item1.TEL;TYPE=CELL:1", 'X;Y="a:b":c'))
 @settings(max_examples=400)
 def test_plain_cards_are_read_in_one_go_with_the_same_outcome(data: bytes) -> None:
     """What is taken from a card is the same whether it is read in one go or by its rows; so is what is refused."""
