@@ -21,9 +21,17 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+_Identity = tuple[int, int]
+"""Device and inode."""
+
+_durable_folders: Final[set[tuple[Path, _Identity]]] = set()
+"""Folders whose names this process knows to be synced."""
 
 
 class SyncFailed(OSError):
@@ -46,13 +54,25 @@ def sync_data(descriptor: int) -> None:
 
 
 def make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Make `folder` and its parents, durably; may be called again."""
-    if folder.is_dir():
+    """Make `folder` and its parents, durably; may be called again.
+
+    One that is there may have been made by someone who died, or has not got so far yet, before its name was synced. So
+    its name is synced as well, once in a process.
+    """
+    found = _identity(folder)
+    if (folder, found) in _durable_folders:
         return
-    make_folder(folder.parent, mode=mode)
-    with suppress(FileExistsError):
-        folder.mkdir(mode=mode)
-    sync_folder(folder.parent)
+    if found is None:
+        make_folder(folder.parent, mode=mode)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=mode)
+        sync_folder(folder.parent)
+        found = _identity(folder)
+    elif not _is_mounted_or_top(folder, found):
+        with suppress(PermissionError):  # then it is not ours: whoever made it may read it
+            sync_folder(folder.parent)
+    if found is not None:
+        _durable_folders.add((folder, found))
 
 
 def write_file(path: Path, octets: bytes, *, mode: int = 0o600) -> None:
@@ -100,6 +120,21 @@ def remove_file(path: Path) -> None:
     """Remove `path`; on return it is gone also after a power cut. Raises FileNotFoundError."""
     path.unlink()
     sync_folder(path.parent)
+
+
+def _identity(folder: Path) -> _Identity | None:
+    """Device and inode of a folder; None when there is none."""
+    try:
+        found = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
+def _is_mounted_or_top(folder: Path, identity: _Identity) -> bool:
+    """Whether no name stands for the folder that a sync of the folder above could make durable."""
+    above = _identity(folder.absolute().parent)
+    return above is None or above == identity or above[0] != identity[0]
 
 
 def _require_free(path: Path) -> None:

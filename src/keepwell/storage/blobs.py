@@ -35,11 +35,11 @@ class FileBlobs:
         digest = digest_of(body)
         path = self._path(digest)
         try:
+            make_folder(path.parent)
             if _has(path, digest):
                 # Another writer may have renamed it a moment ago and not yet synced the folder.
                 sync_folder(path.parent)
             else:
-                make_folder(path.parent)
                 write_file(path, body)
         except OSError as error:
             raise _fault("keep", digest, error) from error
