@@ -21,7 +21,7 @@ from keepwell.app.look_back import Told
 from keepwell.app.start import prepare
 from keepwell.app.wiring import open_keepwell
 from keepwell.ground.entropy import SystemEntropy, base32_word
-from keepwell.ground.process import keep_files_private, raise_file_limit, require_free_port
+from keepwell.ground.process import give_back_memory, keep_files_private, raise_file_limit, require_free_port
 from keepwell.model.errors import CannotStart
 from keepwell.storage.family import claim
 
@@ -50,6 +50,8 @@ def serve(
         _require_free_port(options)
         on_claimed()
         os.environ[WORKER_VARIABLE] = render_options(options)
+        # What the start looked at is of no use to this process, and its workers begin as copies of it.
+        give_back_memory()
         with suppress(KeyboardInterrupt):
             _granian(options).serve()
     finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import gc
 import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -26,6 +27,17 @@ def raise_file_limit() -> None:
     """Let this process and its children open as many files as the system allows them."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def give_back_memory() -> None:
+    """Return what is free to the system, and leave the rest alone when garbage is collected.
+
+    For a process before it forks: what it keeps stays shared with its children as long as neither writes there.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another library of C than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    gc.freeze()
 
 
 def end_with_parent(parent: int | None = None) -> None:

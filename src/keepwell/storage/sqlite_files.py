@@ -115,9 +115,12 @@ def connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=64)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     _plan_once(connection)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{CACHE_KIB}", "temp_store=MEMORY"):
+    # SQLite takes room for twenty pages at a connection's first read, which is three times of what a small account has,
+    # and gives it back when the cache shrinks to nothing; a cache of two pages does not take it again.
+    for pragma in ("cache_size=2", "shrink_memory", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     _check_format(connection, path)
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}").fetchall()
     return connection
 
 
