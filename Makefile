@@ -30,7 +30,7 @@ PYTEST_OPTIONS ?=
 TEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 BENCH_OPTIONS ?= --write docs/PERFORMANCE.md
 PROVE_OPTIONS ?= --write docs/RELIABILITY.md
-TEST_PACKAGES := age curl jq litmus sqlite3 zstd
+TEST_PACKAGES := age curl e2fsprogs eatmydata jq litmus mount sqlite3 xfsprogs zstd
 UV_VERSION := 0.13.9
 
 .PHONY: help install serve first-account test lint bench prove lock clean

@@ -8,6 +8,9 @@ short forms run in `make test` (`tests/prove`), the full ones by `make prove`.
     operations  what clients do, and the clients that do it
     world       one server with its data, its vault and its accounts, started, killed, served again
     readback    everything read over the protocols, and compared with the claims
+    disks       file systems whose power can be cut
+    cuts        which disks a unit of power cuts cuts when
+    haste       a keeper that waits less, so that faults meet it at work
     case        what a case is, and one unit of it
     cases       the cases by name; each is a module of its own
     runner      units of a case, several at once

@@ -7,11 +7,14 @@ product either. The same case and seeds pass on the product as it is: otherwise 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +23,8 @@ from prove.mutants import MUTANTS, Mutant, environment_of, was_used
 
 SECONDS_MAX: Final = 60.0
 """Within which a case must fail on a mutant."""
+TIDYING_SECONDS_MAX: Final = 120.0
+"""For a case that is stopped to end what it started, and to unmount what it mounted."""
 OUTPUT_SHOWN: Final = 2000
 FAILED: Final = 1
 """What `python -m prove` exits with when something was lost."""
@@ -41,19 +46,27 @@ def try_mutant(mutant: Mutant, folder: Path) -> Outcome:
     environment = environment_of(mutant, place)
     command = [sys.executable, "-m", "prove", mutant.case, "--seed", str(mutant.seed), "--units", str(mutant.units)]
     started = time.monotonic()
-    try:
-        done = subprocess.run(
-            [*command, "--stop-at-first", "--folder", str(place)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-        )
-        code, said = done.returncode, done.stdout + done.stderr
-    except subprocess.TimeoutExpired as error:
-        code, said = None, f"still running after {SECONDS_MAX:.0f} s: {error.stderr or b''!r}"
+    code, said = _run([*command, "--stop-at-first", "--folder", str(place)], environment)
     seen = code == FAILED and was_used(mutant, place)
     return Outcome(mutant, seen, time.monotonic() - started, said)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int | None, str]:
+    """(exit code, what was printed); no code when it was not done in time, and then nothing of it is left either."""
+    pipe = subprocess.PIPE
+    running = subprocess.Popen(
+        command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        said = running.communicate(timeout=SECONDS_MAX)[0]
+        return running.returncode, said
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate(timeout=TIDYING_SECONDS_MAX)[0]
+        return None, f"{said}\nstill running after {SECONDS_MAX:.0f} s"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

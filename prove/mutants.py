@@ -25,26 +25,30 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
 
-HERE = Path(__file__).parent
-EDITS = json.loads((HERE / "edits.json").read_text())
+# Of several such folders on the path Python imports only the first one's module, which does for all of them.
+FOLDERS = [Path(one) for one in dict.fromkeys(sys.path) if (Path(one) / "edits.json").exists()]
+EDITS = {folder: json.loads((folder / "edits.json").read_text()) for folder in FOLDERS}
+
+
+def edits_of(fullname):
+    return [(folder, edit) for folder, edits in EDITS.items() for edit in edits if edit["module"] == fullname]
 
 
 class Mutating(SourceFileLoader):
     def get_code(self, fullname):
         text = Path(self.path).read_text()
-        for edit in EDITS:
-            if edit["module"] == fullname:
-                if text.count(edit["old"]) != 1:
-                    os.write(2, b"the mutant does not fit " + fullname.encode() + b"\\n")
-                    os._exit(99)
-                text = text.replace(edit["old"], edit["new"])
-        (HERE / "used").touch()
+        for folder, edit in edits_of(fullname):
+            if text.count(edit["old"]) != 1:
+                os.write(2, b"the mutant does not fit " + fullname.encode() + b"\\n")
+                os._exit(99)
+            text = text.replace(edit["old"], edit["new"])
+            (folder / "used").touch()
         return self.source_to_code(text.encode(), self.path)
 
 
 class Finder(MetaPathFinder):
     def find_spec(self, fullname, path, target=None):
-        if all(edit["module"] != fullname for edit in EDITS):
+        if not edits_of(fullname):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None:
@@ -120,4 +124,5 @@ MUTANTS: Final = (
         "killed-under-load",
         (Edit(_SNAPSHOT, "removals=after > 0", "removals=False"),),
     ),
+    Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
 )

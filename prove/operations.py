@@ -7,7 +7,8 @@ whether it goes on. Bodies are unique, so whatever is found tells which request 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -68,6 +69,30 @@ class Load:
             thread.join()
         if self.failures:
             raise self.failures[0]
+
+    @contextmanager
+    def going_on(self) -> Iterator[threading.Event]:
+        """At work beside what the block does, until the event is set, at the latest at the end of the block.
+
+        A client waits for the answer that it is owed, or for its connection to break.
+        """
+        stop, failures = threading.Event(), list[BaseException]()
+
+        def work() -> None:
+            try:
+                self.run(until=stop.is_set)
+            except Exception as error:
+                failures.append(error)
+
+        working = threading.Thread(target=work, name="load", daemon=True)
+        working.start()
+        try:
+            yield stop
+        finally:
+            stop.set()
+            working.join()
+        if failures:
+            raise failures[0]
 
     def _work(self, number: int, each: int, until: Callable[[], bool]) -> None:
         logins = sorted(self.passwords)

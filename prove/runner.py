@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import tempfile
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from prove.case import Case, by_name, run_unit
@@ -43,7 +45,8 @@ def carry_out(case: Case, seeds: range, manner: Manner) -> Result:
                 result.failures.append(failure)
                 _tell(failure)
                 if manner.stop_at_first:
-                    pool.shutdown(cancel_futures=True)
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    _interrupt_units()
                     break
             if number % max(1, units // TELLINGS) == 0:
                 shown = ", ".join(f"{count:,} {name}" for name, count in result.figures.items())
@@ -61,6 +64,13 @@ def _unit(name: str, seed: int, folder: Path, full: bool) -> tuple[dict[str, int
         return dict(run_unit(case, seed, folder, full=full).figures), ""
     except Exception as error:
         return {}, "".join(traceback.format_exception(error))
+
+
+def _interrupt_units() -> None:
+    """As Ctrl-C does: what a unit has mounted or started goes with it."""
+    for worker in active_children():
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGINT)
 
 
 def _tell(line: str) -> None:

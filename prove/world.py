@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ KEEPWELL = Path(sys.prefix) / "bin" / "keepwell"
 START_SECONDS_MAX = 60.0
 COMMAND_SECONDS_MAX = 300.0
 LOG_LINES_SHOWN = 40
+PAUSE_SECONDS_MAX = 30.0
 VAULT_NAME = "other"
 
 
@@ -87,10 +88,15 @@ class World:
     def spawn(self, *, before: Sequence[str] = (), options: Sequence[str] = ()) -> None:
         """Start the server and do not wait for it."""
         self.port = self.port or _free_port()
-        command = [*before, *self.program, "serve", "--data", str(self.data), "--port", str(self.port)]
+        words = ["serve", "--port", str(self.port), "--drill-hours", "0", "--no-log-requests", *options]
+        self.spawn_command(*words, before=before)
+
+    def spawn_command(self, *arguments: str, before: Sequence[str] = ()) -> None:
+        """Start a command on the data folder and do not wait for it; until `kill` or `stop` it is the one process."""
+        command = [*before, *self.program, *arguments, "--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--drill-hours", "0", "--no-log-requests", *options],
+                command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -123,6 +129,28 @@ class World:
         """A client that is signed in to one of the accounts."""
         return Client(self.port, login, self.passwords[login])
 
+    def ask_to_end(self) -> None:
+        """Ask the server to end, and do not wait for it; `kill` or `stop` comes after."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def pause(self, *, between_calls: bool) -> None:
+        """Stop all of the server's threads until `go_on`; `between_calls` waits until no system call is under way."""
+        if self.process is None:
+            return
+        group = self.process.pid
+        os.killpg(group, signal.SIGSTOP)
+        deadline = time.monotonic() + PAUSE_SECONDS_MAX
+        while between_calls and not all(state in "TZX" for state in _states(group)):
+            if time.monotonic() > deadline:
+                raise WorldError(f"the server did not stop within {PAUSE_SECONDS_MAX:.0f} s: {sorted(_states(group))}")
+            time.sleep(0.0005)
+
+    def go_on(self) -> None:
+        """Let the server's threads run again."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """End the server and its workers at once, as `kill -9` does."""
         self._end(signal.SIGKILL, 30)
@@ -141,11 +169,13 @@ class World:
         """Where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
+    def logged(self, start: int = 0) -> str:
+        """What the servers printed from this character on."""
+        return self.log.read_text(errors="replace")[start:] if self.log.exists() else ""
+
     def tail(self) -> str:
         """The end of the server's log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+        return "\n".join(self.logged().splitlines()[-LOG_LINES_SHOWN:])
 
     def _end(self, number: int, seconds: float) -> None:
         if self.process is None:
@@ -167,6 +197,21 @@ class World:
     def _environment(self) -> dict[str, str]:
         witness = {"KEEPWELL_WITNESS": str(self.ground / "witness.jsonl"), "PYTHONUNBUFFERED": "1"}
         return {**os.environ, **witness, **self.environment}
+
+
+def _states(group: int) -> Iterator[str]:
+    """The state of each thread of the group's processes, a letter each (proc(5))."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if _fields(process / "stat")[2] == str(group):
+                for thread in (process / "task").iterdir():
+                    with suppress(OSError):
+                        yield _fields(thread / "stat")[0]
+
+
+def _fields(stat: Path) -> list[str]:
+    """State, parent, group, …: what stands behind the name, which may have any characters in it."""
+    return stat.read_text().rpartition(")")[2].split()
 
 
 def _wait_for_group(group: int) -> None:
