@@ -23,6 +23,7 @@ import msgspec
 from keepwell.model.errors import Damaged
 from keepwell.model.names import AccountId, Digest, Home
 from keepwell.model.record import Facts, Op
+from keepwell.model.unreadable import UNREADABLE
 
 ERASURES: Final = "erasures"
 """The collection of the system account in which the orders are."""
@@ -118,5 +119,5 @@ def parse_order(body: bytes) -> ErasureOrder:
     """Read an order; fields that are not known are ignored. Raises Damaged."""
     try:
         return msgspec.json.decode(body, type=ErasureOrder)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"an order to erase cannot be read: {error}") from error

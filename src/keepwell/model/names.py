@@ -56,14 +56,25 @@ NAME_OCTETS_MAX = 255
 LOGIN_CHARACTERS_MAX = 64
 
 _account_id = re.compile(r"a_(?:[a-z2-7]{16}|system)")
+_digest = re.compile(r"[0-9a-f]{64}")
 _login = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 # Line feeds and the like stay allowed: vdirsyncer makes names from UIDs that have them.
 _unfit = re.compile(r"[\x00/]")
 
 
+def is_account_id(text: str) -> bool:
+    """Whether this is an account id, of which a file may be named."""
+    return _account_id.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a digest, of which a file may be named."""
+    return _digest.fullmatch(text) is not None
+
+
 def parse_account_id(text: str) -> AccountId:
     """Read an account id. Raises BadRequest."""
-    if not _account_id.fullmatch(text):
+    if not is_account_id(text):
         raise BadRequest(f"{text!r} is not an account id", hint="Account ids look like a_k3wq7m5d2xhv4tzs.")
     return AccountId(text)
 

@@ -8,7 +8,8 @@ import msgspec
 from backports import zstd
 
 from keepwell.model.errors import CannotStart, Damaged
-from keepwell.model.names import AccountId, Kind, Lineage
+from keepwell.model.names import AccountId, Kind, Lineage, is_account_id
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.vault.keys import Recipients
 from keepwell.vault.layout import FORMAT_VERSION
 from keepwell.vault.pack import LedgerNote
@@ -74,7 +75,7 @@ def parse_vault_document(stored: bytes, where: str) -> VaultDocument:
                 hint="A newer Keepwell made it. Use that version, or a newer one.",
             )
         return msgspec.json.decode(stored, type=VaultDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"the vault.json of {where} cannot be read: {error}") from error
 
 
@@ -82,7 +83,7 @@ def parse_epoch_document(stored: bytes) -> EpochDocument:
     """Read who holds an epoch. Raises Damaged."""
     try:
         return msgspec.json.decode(stored, type=EpochDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"an epoch's document cannot be read: {error}") from error
 
 
@@ -95,6 +96,9 @@ def parse_manifest(stored: bytes) -> Manifest:
     """Read a manifest. Raises Damaged."""
     try:
         unpacked = zstd.ZstdDecompressor().decompress(stored, max_length=MANIFEST_OCTETS_MAX)
-        return msgspec.json.decode(unpacked, type=Manifest)
-    except (zstd.ZstdError, EOFError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        manifest = msgspec.json.decode(unpacked, type=Manifest)
+    except (zstd.ZstdError, EOFError, *UNREADABLE) as error:
         raise Damaged(f"a manifest cannot be read: {error}") from error
+    if strange := [account for account in manifest.accounts if not is_account_id(account)]:
+        raise Damaged(f"a manifest speaks of {strange[0][:40]!r}, which is no account id")
+    return manifest

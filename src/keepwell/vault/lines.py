@@ -14,8 +14,11 @@ from collections.abc import Iterable
 import msgspec
 
 from keepwell.model.errors import Damaged
+from keepwell.model.names import is_account_id, is_digest
 from keepwell.model.record import Facts, Record, canonical, digest_of, is_proven
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.storage.contract import Carried
+from keepwell.vault.medium import is_object_name
 
 _BYTES = frozenset({"body", "body64", "blob"})
 _NOT_HASHED = _BYTES | {"hash"}
@@ -79,12 +82,12 @@ def parse_lines(octets: bytes) -> list[Line]:
     """Every line of a pack's frame, each record proven to be what its hash says. Raises Damaged."""
     try:
         facts, travels = _facts_decoder.decode_lines(octets), _travel_decoder.decode_lines(octets)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"a journal line cannot be read: {error}") from error
     lines = [_line(*pair) for pair in zip(facts, travels, strict=True)]
     strange = [index for index, one in enumerate(lines) if not is_proven(one.record)]
     if strange:
-        _require_proven(octets.splitlines(), strange)
+        _require_proven([text for text in octets.split(b"\n") if text.strip()], strange)
         for index in strange:
             lines[index] = msgspec.structs.replace(lines[index], strange=True)
     return lines
@@ -131,7 +134,18 @@ def _line(facts: Facts, travel: Travel) -> Line:
         body = _decoded(facts, travel.body64)
     if body is not None and digest_of(body) != facts.digest:
         raise Damaged(f"record {facts.seq} of {facts.account}: the bytes it brings do not match its digest")
+    _require_plain(facts, body, travel.blob)
     return Line(Record(facts, travel.hash), body, travel.blob)
+
+
+def _require_plain(facts: Facts, body: bytes | None, blob: str | None) -> None:
+    """What files are named of is a plain name. A hash proves a record whoever made it, also one that leads outside."""
+    if not is_account_id(facts.account):
+        raise Damaged(f"record {facts.seq}: {facts.account[:40]!r} is no account id")
+    if body is None and facts.digest is not None and not is_digest(facts.digest):
+        raise Damaged(f"record {facts.seq} of {facts.account}: {facts.digest[:80]!r} is no digest")
+    if blob is not None and not is_object_name(blob):
+        raise Damaged(f"record {facts.seq} of {facts.account}: {blob[:80]!r} is no name of an object")
 
 
 def _decoded(facts: Facts, text: str) -> bytes:
@@ -144,13 +158,15 @@ def _decoded(facts: Facts, text: str) -> bytes:
 def _fields(text: bytes) -> dict[str, object]:
     try:
         return _any_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the names of unknown fields are decoded only here
+    except UNREADABLE as error:  # the names of unknown fields are decoded only here
         raise Damaged(f"a journal line cannot be read: {error}") from error
 
 
 def _require_proven(texts: list[bytes], numbers: list[int]) -> None:
     """Prove these lines by their JSON as it stands: a newer Keepwell may have written fields unknown here."""
     for number in numbers:
+        if number >= len(texts):
+            raise Damaged("journal lines are not each on a line of its own")
         fields = _fields(texts[number])
         known = {name: value for name, value in fields.items() if name not in _NOT_HASHED}
         octets = _sorting_encoder.encode(known).replace(b"\x7f", b"\\u007f")

@@ -16,9 +16,11 @@ from typing import Final
 import msgspec
 from backports import zstd
 
+from keepwell.ground.clock import parse_moment
 from keepwell.model.errors import Damaged
 from keepwell.model.ledger import LedgerEntry
-from keepwell.model.names import AccountId, Kind, Lineage
+from keepwell.model.names import AccountId, Kind, Lineage, is_account_id
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.storage.contract import Head
 from keepwell.vault.lines import Line, parse_lines
 from keepwell.vault.sealing import Seal
@@ -124,14 +126,28 @@ def read_index(end: bytes) -> PackIndex | None:
         return None
     try:
         index = msgspec.json.decode(end[start:], type=PackIndex)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"the index of a pack cannot be read: {error}") from error
     if index.pack > PACK_VERSION:
         raise Damaged(
             f"a pack has format {index.pack}; this Keepwell knows up to {PACK_VERSION}",
             hint="A newer Keepwell wrote it. Use that version, or a newer one.",
         )
+    _require_possible(index)
     return index
+
+
+def _require_possible(index: PackIndex) -> None:
+    """Nothing proves an index. What is decided by it before anything is read must at least make sense."""
+    try:
+        parse_moment(index.at)
+    except (ValueError, OverflowError) as error:
+        raise Damaged(f"the index of a pack is of {index.at[:40]!r}, which is no moment") from error
+    for frame in index.frames:
+        if not is_account_id(frame.account):
+            raise Damaged(f"the index of a pack speaks of {frame.account[:40]!r}, which is no account id")
+        if not (frame.offset >= 0 and frame.length > 0 and 1 <= frame.first <= frame.last):
+            raise Damaged(f"the index of a pack says what cannot be: {_where(frame)}, {frame.length} bytes")
 
 
 def read_frame(stored: bytes, frame: Frame, seal: Seal) -> list[Line]:

@@ -8,12 +8,12 @@ tail is removed. Whoever writes a tail never reads it; a tail whose sync failed 
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 
 from keepwell.model.errors import Damaged
 from keepwell.model.names import AccountId
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.vault.lines import Line, parse_tail
 from keepwell.vault.medium import Log
 from keepwell.vault.sealing import Seal
@@ -65,6 +65,6 @@ def parse_tail_object(stored: bytes, seal: Seal) -> list[Line]:
         try:
             envelope = msgspec.json.decode(text, type=Envelope)
             lines += parse_tail(seal.unseal(base64.b64decode(envelope.age, validate=True)))
-        except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, Damaged):
+        except (*UNREADABLE, ValueError, Damaged):  # ValueError: what is no base64, also beyond ASCII
             break
     return lines

@@ -11,7 +11,6 @@ fast, and no object of whatever size fills the memory.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from typing import Final
 import msgspec
 
 from keepwell.model.errors import Damaged, Locked, NotThere, StorageFault
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.vault.findings import Found
 from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
 from keepwell.vault.lines import Line, parse_exact_line
@@ -128,7 +128,7 @@ def _lines_of(text: bytes, vault: Vault) -> list[Line]:
         envelope = msgspec.json.decode(text, type=Envelope)
         sealed = base64.b64decode(envelope.age, validate=True)
         octets = vault.seal.unseal(sealed)
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
+    except (*UNREADABLE, ValueError) as error:  # ValueError: what is no base64, also beyond ASCII
         raise Damaged(f"it cannot be read: {error}") from error
     lines = [parse_exact_line(one) for one in octets.splitlines(keepends=True)]
     heads = {line.record.facts.account: (line.record.facts.seq, line.record.hash) for line in lines}

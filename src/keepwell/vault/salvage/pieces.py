@@ -24,8 +24,9 @@ from backports import zstd
 from pyrage.x25519 import Identity
 
 from keepwell.model.errors import Damaged
-from keepwell.model.names import AccountId
+from keepwell.model.names import AccountId, is_account_id
 from keepwell.model.record import Facts, Record, is_proven
+from keepwell.model.unreadable import UNREADABLE
 from keepwell.vault.lines import Line, parse_lines
 from keepwell.vault.pack import FRAME_OCTETS_MAX, PackIndex, read_index
 
@@ -82,9 +83,9 @@ def _record_in(text: bytes) -> Record | None:
         return None
     try:
         record = Record(msgspec.json.decode(facts, type=Facts), match[1].decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
-    return record if is_proven(record) else None
+    return record if is_proven(record) and is_account_id(record.facts.account) else None
 
 
 def _body_in(text: bytes) -> bytes | None:
@@ -93,7 +94,7 @@ def _body_in(text: bytes) -> bytes | None:
     try:
         value = "" if match is None else msgspec.json.decode(match[2], type=str)
         return None if match is None else value.encode() if match[1] == b"body" else base64.b64decode(value)
-    except (msgspec.DecodeError, UnicodeError, binascii.Error):
+    except (*UNREADABLE, ValueError):  # ValueError: what is no base64, also beyond ASCII, and what is no UTF-8
         return None
 
 
@@ -112,7 +113,7 @@ def heads_said(stored: bytes) -> Iterator[Heads]:
     for match in _heads.finditer(stored):
         try:
             yield msgspec.json.decode(match[1], type=Heads)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             continue
 
 
