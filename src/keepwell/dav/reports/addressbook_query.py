@@ -23,7 +23,7 @@ from keepwell.dav.reports.results import plan_items, results_limit
 from keepwell.dav.reports.size import cut
 from keepwell.dav.request import DavResponse
 from keepwell.services.query.card_filter import CardFilter
-from keepwell.services.query.card_index import coarse_card, verdict
+from keepwell.services.query.card_index import coarse_card, cost_of, verdict
 from keepwell.services.query.card_match import matches
 from keepwell.services.query.errors import InvalidFilter
 
@@ -52,6 +52,7 @@ def _matching(question: Question, wanted: CardFilter) -> Iterator[str]:
         return
     snapshot, unsure = question.required_snapshot(), []
     for name, text in snapshot.search_texts(question.collection().id, coarse_card(wanted).needles):
+        question.effort.spend(cost_of(wanted, text))
         decided = verdict(wanted, text)
         if decided:
             yield name
@@ -64,7 +65,7 @@ def _matching_when_read(question: Question, wanted: CardFilter, names: Sequence[
     for item, body in question.required_snapshot().items_with_bodies(question.collection().id, names):
         card = component_in(body)
         # What cannot be understood is shown: a card too many can be seen and mended by its owner.
-        if card is None or matches(card, wanted):
+        if card is None or matches(card, wanted, question.effort):
             yield item.name
 
 

@@ -56,7 +56,7 @@ def _matching(question: Question, wanted: CompFilter, items: list[Item], zone: t
     for item, body in bodies_of(question, items):
         calendar = component_in(body)
         # What cannot be understood is shown: an item too many can be seen and mended by its owner.
-        if calendar is None or matches(calendar, wanted, zone, question.budget):
+        if calendar is None or matches(calendar, wanted, zone, question.budget, question.effort):
             yield item, body
 
 

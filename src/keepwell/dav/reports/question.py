@@ -29,6 +29,7 @@ from keepwell.dav.xml import empty
 from keepwell.formats.expansion import Budget
 from keepwell.model.errors import BadRequest, NotThere
 from keepwell.model.names import Home
+from keepwell.services.query.effort import Effort
 from keepwell.services.query.errors import InvalidFilter
 from keepwell.storage.contract import Collection, Snapshot
 
@@ -60,7 +61,7 @@ class Question:
     """Who asks (`request`), about what (`resource`), how (`root`), in front of which snapshot of the owner's account.
 
     What belongs to nobody (the root, the list of principals) has no snapshot. `budget` is what all recurrences that are
-    followed for it may cost together.
+    followed for it may cost together, `effort` what comparing all objects with its filter may.
     """
 
     request: DavRequest
@@ -69,6 +70,7 @@ class Question:
     scene: Scene
     snapshot: Snapshot | None = None
     budget: Budget = field(default_factory=_budget)
+    effort: Effort = field(default_factory=Effort)
 
     def required_snapshot(self) -> Snapshot:
         """The snapshot of a resource that has an owner. Raises NotThere."""

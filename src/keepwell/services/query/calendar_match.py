@@ -3,13 +3,15 @@
 Promises: a filter is true of a component when everything in it is true of that same component; a time range is, when
 at least one of the instances that the component describes overlaps it. An override thus answers for its own instance
 and the master for all others. Whatever cannot be decided (a value without meaning, a recurrence that takes too much
-work) counts as overlapping: an item too many can be seen and mended by its owner, an item too few is lost to them.
+work, more comparisons than one object may cost) counts as overlapping: an item too many can be seen and mended by its
+owner, an item too few is lost to them.
 
 Leaves to others: narrowing by an index (``prefilter``), and the zone that floating times are read in.
 """
 
+from collections.abc import Iterable
 from datetime import tzinfo
-from typing import Final
+from typing import Final, TypeVar
 
 from keepwell.formats.contentlines import Component, Line
 from keepwell.formats.expansion import Budget, TooManyInstances
@@ -21,6 +23,7 @@ from keepwell.formats.timezones import zones_of
 from keepwell.formats.timing import Context, moment_of, timing_in
 from keepwell.services.query.alarms import goes_off
 from keepwell.services.query.calendar_filter import CompFilter, ParamFilter, PropFilter
+from keepwell.services.query.effort import Effort, TooManyComparisons
 
 #: The properties that have a time (RFC 4791 9.9).
 TIMED_PROPERTIES: Final = frozenset({"COMPLETED", "CREATED", "DTEND", "DTSTAMP", "DTSTART", "DUE", "LAST-MODIFIED"})
@@ -28,27 +31,48 @@ TIMED_PROPERTIES: Final = frozenset({"COMPLETED", "CREATED", "DTEND", "DTSTAMP",
 #: The components that have a time (RFC 4791 9.9).
 TIMED_COMPONENTS: Final = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VALARM"})
 
+#: Comparisons that looking at the time of a component or line is worth.
+_TIMED_COST: Final = 8
+
 #: The property that DURATION stands in for.
 _END_PROPERTIES: Final = {"VEVENT": "DTEND", "VTODO": "DUE"}
 
+_Part = TypeVar("_Part", Line, Component)
 
-def matches(calendar: Component, wanted: CompFilter, floating_zone: tzinfo, budget: Budget | None = None) -> bool:
+
+def matches(
+    calendar: Component,
+    wanted: CompFilter,
+    floating_zone: tzinfo,
+    budget: Budget | None = None,
+    effort: Effort | None = None,
+) -> bool:
     """Whether the filter, whose outermost component is VCALENDAR, is true of the calendar object.
 
-    ``budget`` is the request's; when it is spent, recurring objects count as overlapping.
+    ``budget`` and ``effort`` are the request's. When the one is spent, recurring objects count as overlapping; when the
+    other is, TooManyComparisons is raised.
     """
     if calendar.name != wanted.name:
         return wanted.is_not_defined
-    return not wanted.is_not_defined and _Matching(calendar, floating_zone, budget).accepts(calendar, wanted)
+    own = (effort or Effort()).of_object()
+    try:
+        return not wanted.is_not_defined and _Matching(calendar, floating_zone, budget, own).accepts(calendar, wanted)
+    except TooManyComparisons:
+        if own.is_spent:
+            return True
+        raise
 
 
 class _Matching:
     """One object under evaluation; families and schedules are computed once, when first needed."""
 
-    __slots__ = ("_calendar", "_context", "_members", "_schedules")
+    __slots__ = ("_calendar", "_context", "_effort", "_lines", "_members", "_parts", "_schedules")
 
-    def __init__(self, calendar: Component, floating_zone: tzinfo, budget: Budget | None) -> None:
+    def __init__(self, calendar: Component, floating_zone: tzinfo, budget: Budget | None, effort: Effort) -> None:
         self._calendar = calendar
+        self._effort = effort
+        self._lines: dict[int, dict[str, list[Line]]] = {}
+        self._parts: dict[int, dict[str, list[Component]]] = {}
         self._context = Context(zones_of(calendar), floating_zone, Budget(parent=budget))
         self._members: dict[str, dict[int, tuple[Family, Member]]] = {}
         self._schedules: dict[int, Schedule] = {}
@@ -60,13 +84,25 @@ class _Matching:
         )
 
     def _has_part(self, owner: Component, wanted: CompFilter) -> bool:
-        parts = [part for part in owner.components if part.name == wanted.name]
+        parts = self._by_name(self._parts, owner, owner.components).get(wanted.name, [])
         if wanted.is_not_defined:
             return not parts
         asked = wanted.time_range
         return any(self.accepts(part, wanted) and (asked is None or self._is_in(owner, part, asked)) for part in parts)
 
+    def _by_name(
+        self, known: dict[int, dict[str, list[_Part]]], owner: Component, parts: Iterable[_Part]
+    ) -> dict[str, list[_Part]]:
+        """The lines or components of a component, grouped once: a filter may ask for two hundred names."""
+        named = known.get(id(owner))
+        if named is None:
+            named = known[id(owner)] = {}
+            for part in parts:
+                named.setdefault(part.name, []).append(part)
+        return named
+
     def _is_in(self, owner: Component, part: Component, asked: TimeRange) -> bool:
+        self._effort.spend(_TIMED_COST)
         try:
             if part.name == "VALARM":
                 return goes_off(part, owner, self._schedule(self._member(owner)[0]), asked)
@@ -97,15 +133,24 @@ class _Matching:
         return self._schedules[key]
 
     def _has_property(self, component: Component, wanted: PropFilter) -> bool:
-        lines = [line for line in component.properties if line.name == wanted.name]
+        lines = self._by_name(self._lines, component, component.properties).get(wanted.name, [])
         if wanted.is_not_defined:
             return not lines
         asked = wanted.time_range
         if asked is not None and not lines and wanted.name == _END_PROPERTIES.get(component.name):
             return self._ends_in(component, asked)
-        return any(_is_as_wanted(line, wanted) and (asked is None or self._is_line_in(line, asked)) for line in lines)
+        return any(
+            self._is_as_wanted(line, wanted) and (asked is None or self._is_line_in(line, asked)) for line in lines
+        )
+
+    def _is_as_wanted(self, line: Line, wanted: PropFilter) -> bool:
+        self._effort.spend()
+        if wanted.text_match is not None and not self._effort.accepts(wanted.text_match, unescape(line.value)):
+            return False
+        return all(has_parameter(line, one, self._effort) for one in wanted.param_filters)
 
     def _is_line_in(self, line: Line, asked: TimeRange) -> bool:
+        self._effort.spend(_TIMED_COST)
         try:
             return _is_instant_in(moment_of(line, self._context.zones).instant(self._context.floating_zone), asked)
         except InvalidValue:
@@ -127,15 +172,10 @@ def _is_instant_in(instant: int, asked: TimeRange) -> bool:
     return asked.overlaps(instant, instant + 1)
 
 
-def _is_as_wanted(line: Line, wanted: PropFilter) -> bool:
-    if wanted.text_match is not None and not wanted.text_match.accepts(unescape(line.value)):
-        return False
-    return all(has_parameter(line, one) for one in wanted.param_filters)
-
-
-def has_parameter(line: Line, wanted: ParamFilter) -> bool:
+def has_parameter(line: Line, wanted: ParamFilter, effort: Effort) -> bool:
     """Whether the filter is true of the line's parameters; of many values, one must match."""
+    effort.spend(len(line.parameters))
     values = [value for parameter in line.parameters if parameter.name == wanted.name for value in parameter.values]
     if wanted.is_not_defined or wanted.text_match is None:
         return bool(values) is not wanted.is_not_defined
-    return any(wanted.text_match.accepts(value) for value in values)
+    return any(effort.accepts(wanted.text_match, value) for value in values)

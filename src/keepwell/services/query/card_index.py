@@ -20,6 +20,13 @@ from keepwell.services.query.collation import Collation, MatchType, TextMatch, f
 #: XML 1.0 cannot carry these, so no query asks for them; in values they are replaced.
 SEPARATOR: Final = "\x1e"
 TRUNCATED: Final = "\x1d"
+
+#: With more needles than this every text is looked at anyway.
+NEEDLES_MAX: Final = 32
+
+#: Characters of a text that are searched at the cost of one comparison.
+_CHARACTERS: Final = 512
+
 _REPLACED: Final = {ord(SEPARATOR): "\x1f", ord(TRUNCATED): "\x1f"}
 
 
@@ -51,7 +58,13 @@ def coarse_card(wanted: CardFilter) -> CoarseCard:
         chosen = max(usable, key=lambda needles: min(map(len, needles)), default=())
     else:
         chosen = tuple(needle for needles in each for needle in needles) if all(each) else ()
-    return CoarseCard((*chosen, TRUNCATED) if chosen else ())
+    return CoarseCard((*chosen, TRUNCATED) if 0 < len(chosen) <= NEEDLES_MAX else ())
+
+
+def cost_of(wanted: CardFilter, text: str) -> int:
+    """How many comparisons ``verdict`` is worth, at most."""
+    conditions = sum(1 + len(one.text_matches) for one in wanted.prop_filters)
+    return conditions * (1 + len(text) // _CHARACTERS)
 
 
 def verdict(wanted: CardFilter, text: str) -> bool | None:

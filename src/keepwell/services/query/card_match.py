@@ -2,23 +2,36 @@
 
 Promises: texts are compared as people see them, without escapes and quoted-printable; a value in base64 has no text
 and matches nothing, negated or not. A negated text match is true of a property whose text does not match, as RFC 6352
-10.5.4 says, not of a card without any that does.
+10.5.4 says, not of a card without any that does. A card that costs more comparisons than one may counts as matching:
+its owner sees it.
 
 Leaves to others: narrowing by an index (``card_index``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from keepwell.formats.contentlines import Component, Line
 from keepwell.formats.texts import from_quoted_printable, unescape
 from keepwell.services.query.calendar_match import has_parameter
 from keepwell.services.query.card_filter import CardFilter, CardPropFilter, Combination
+from keepwell.services.query.effort import Effort, TooManyComparisons
 
 
-def matches(card: Component, wanted: CardFilter) -> bool:
-    """Whether the filter is true of the card."""
-    lines = card.properties
-    return not wanted.prop_filters or combined(wanted.test, (_has_property(lines, one) for one in wanted.prop_filters))
+def matches(card: Component, wanted: CardFilter, effort: Effort | None = None) -> bool:
+    """Whether the filter is true of the card. Raises TooManyComparisons when ``effort``, the request's, is spent."""
+    if not wanted.prop_filters:
+        return True
+    lines: dict[str, list[Line]] = {}
+    for line in card.properties:
+        lines.setdefault(line.name, []).append(line)
+    own = (effort or Effort()).of_object()
+    try:
+        results = (_has_property(lines.get(one.name, []), one, own) for one in wanted.prop_filters)
+        return combined(wanted.test, results)
+    except TooManyComparisons:
+        if own.is_spent:
+            return True
+        raise
 
 
 def combined(test: Combination, results: Iterable[bool]) -> bool:
@@ -38,18 +51,20 @@ def text_of(line: Line) -> str | None:
     return unescape(line.value)
 
 
-def _has_property(lines: Iterable[Line], wanted: CardPropFilter) -> bool:
-    found = [line for line in lines if line.name == wanted.name]
+def _has_property(lines: Sequence[Line], wanted: CardPropFilter, effort: Effort) -> bool:
+    """Whether the filter is true of these lines, which have its name."""
     if wanted.group:
-        found = [line for line in found if line.group.upper() == wanted.group]
+        effort.spend(len(lines))
+        lines = [line for line in lines if line.group.upper() == wanted.group]
     if wanted.is_not_defined:
-        return not found
-    return any(_is_as_wanted(line, wanted) for line in found)
+        return not lines
+    return any(_is_as_wanted(line, wanted, effort) for line in lines)
 
 
-def _is_as_wanted(line: Line, wanted: CardPropFilter) -> bool:
+def _is_as_wanted(line: Line, wanted: CardPropFilter, effort: Effort) -> bool:
+    effort.spend()
     if not (wanted.text_matches or wanted.param_filters):
         return True
     text = text_of(line) if wanted.text_matches else None
-    results = [text is not None and one.accepts(text) for one in wanted.text_matches]
-    return combined(wanted.test, (*results, *(has_parameter(line, one) for one in wanted.param_filters)))
+    results = [text is not None and effort.accepts(one, text) for one in wanted.text_matches]
+    return combined(wanted.test, (*results, *(has_parameter(line, one, effort) for one in wanted.param_filters)))
