@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.dav.reports.face import DECLARED, FRIENDS, NAMESPACES, PHOTOS, WORK, Answer, Face, card, event
 
+from keepwell.dav import properties
 from keepwell.dav.live import LIVE
 from keepwell.dav.names import split
+from keepwell.dav.properties import NAMES_CHARACTERS_MAX
 
 PRINCIPAL = "/dav/principals/anna/"
 
@@ -115,3 +117,20 @@ def test_the_ctag_changes_with_every_change(face: Face) -> None:
 def test_a_body_that_asks_nothing_readable_is_a_bad_request(face: Face, body: str) -> None:
     """Malformed XML never becomes an allprop."""
     assert face.request("PROPFIND", "/dav/", body, {"Depth": "0"}).status == 400
+
+
+def test_names_that_are_missing_do_not_multiply_an_answer(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item repeats what it lacks: a megabyte of names for each of a thousand items would fill any memory."""
+    long = f'<D:prop><x:a xmlns:x="{"u" * NAMES_CHARACTERS_MAX}"/></D:prop>'
+    assert propfind(face, FRIENDS, long, "1").status == 400
+    monkeypatch.setattr(properties, "MISSING_OCTETS_MAX", 20_000)
+    face.put(FRIENDS + "bob.vcf", card("bob"))
+    shorter = f'<D:prop><x:a xmlns:x="{"u" * 10_000}"/></D:prop>'
+    usual = f'<D:prop><x:a xmlns:x="{"u" * 2_000}"/></D:prop>'
+    assert propfind(face, FRIENDS, shorter, "1").status == 207
+    for number in range(10):
+        face.put(f"{FRIENDS}{number}.vcf", card(str(number)))
+    refused = propfind(face, FRIENDS, shorter, "1")
+    assert (refused.status, refused.conditions()) == (403, ["D:number-of-matches-within-limits"])
+    assert propfind(face, FRIENDS, shorter, "1", Prefer="return=minimal").status == 207
+    assert propfind(face, FRIENDS, usual, "1").status == 207

@@ -6,7 +6,8 @@
     text = items.render(item, body)                      # one whole <D:response> per item, as often as needed
 
 Promises: found properties come in a 200 propstat, missing ones in a 404 propstat, which `return=minimal` leaves out
-(RFC 8144 section 2.1); a response always has one propstat at least. Dead properties come as they were stored.
+(RFC 8144 section 2.1); a response always has one propstat at least. Dead properties come as they were stored. What is
+missing is repeated in every response, so the names of a request, and what their repetition comes to, are bounded.
 """
 
 from __future__ import annotations
@@ -25,12 +26,21 @@ from keepwell.dav.names import dav
 from keepwell.dav.paths import collection_href, encode
 from keepwell.dav.resources import Resource
 from keepwell.dav.xml import empty, property_name, wrap
-from keepwell.model.errors import BadRequest
+from keepwell.model.errors import BadRequest, TooManyResults
 from keepwell.model.record import Properties
 from keepwell.storage.contract import Item
 
 PROPERTIES_MAX: Final = 500
 """Properties that one request may name."""
+
+NAMES_CHARACTERS_MAX: Final = 64 * 1024
+"""What the names of one request may come to, namespaces included; clients send two or three thousand."""
+
+MISSING_OCTETS_MAX: Final = 64 * 1024 * 1024
+"""What the propstats of missing properties may come to in one answer, where each is longer than a client's."""
+
+_MISSING_USUAL: Final = 4096
+"""No client's names come to more, for however many items."""
 
 _FOUND: Final = f"</D:prop>{status_line(200)}</D:propstat>"
 _MISSING: Final = f"</D:prop>{status_line(404)}</D:propstat>"
@@ -177,7 +187,10 @@ def _all(root: etree._Element, report_property: ReportProperty | None) -> Proper
 def _names_in(element: etree._Element) -> tuple[str, ...]:
     if len(element) > PROPERTIES_MAX:
         raise BadRequest(f"a request may name {PROPERTIES_MAX} properties")
-    return tuple(dict.fromkeys(property_name(str(child.tag)) for child in element))
+    names = tuple(dict.fromkeys(property_name(str(child.tag)) for child in element))
+    if sum(map(len, names)) > NAMES_CHARACTERS_MAX:
+        raise BadRequest(f"the names of properties in a request may have {NAMES_CHARACTERS_MAX} characters together")
+    return names
 
 
 def _compile(plan: PropertyPlan, scene: Scene, resource: Resource) -> ItemPlan:
@@ -198,6 +211,11 @@ def _compile(plan: PropertyPlan, scene: Scene, resource: Resource) -> ItemPlan:
     missing_propstat = f"{_PROPSTAT}{left}{_MISSING}" if left and not scene.minimal else ""
     target = resource.target
     collection = resource.required_collection()
+    if len(missing_propstat) > max(_MISSING_USUAL, MISSING_OCTETS_MAX // max(1, collection.count)):
+        raise TooManyResults(
+            f"{len(missing)} properties that {resource.href} does not have would fill the answer",
+            hint="Ask for fewer, or send Prefer: return=minimal.",
+        )
     base = collection_href(target.required_home(), target.login, collection.name)
     return ItemPlan(plan, base, tuple(parts), asked_missing, missing_propstat, scene.minimal)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.dav.reports.face import DECLARED, FRIENDS, NAMESPACES, WORK, Face, card, event
 
+from keepwell.dav.reports import size
+
 ME = "/dav/principals/anna/"
 
 
@@ -103,3 +105,26 @@ def test_a_namespace_that_no_answer_can_repeat_is_a_bad_request(face: Face, name
     assert face.request("PROPFIND", WORK, asking, {"Depth": "0"}).status == 400
     setting = f"<D:propertyupdate {DECLARED}><D:set><D:prop>{prop}</D:prop></D:set></D:propertyupdate>"
     assert face.request("PROPPATCH", WORK, setting).status == 400
+
+
+def test_a_namespace_that_is_no_uri_is_a_bad_request(face: Face) -> None:
+    """An answer that names it could not be read by every parser."""
+    for namespace in ("urn:%x", "http://[::1"):
+        body = f'<D:expand-property><D:property name="x" namespace="{namespace}"/></D:expand-property>'
+        assert face.report(WORK, body, "0").status == 400
+
+
+def test_a_name_is_one_element_and_nothing_besides(face: Face) -> None:
+    """No attribute comes into an answer by a name."""
+    body = "<D:expand-property><D:property name='a b=\"c\"'/></D:expand-property>"
+    assert face.report(WORK, body, "0").status == 400
+
+
+def test_the_size_of_an_answer_is_bounded(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is followed may bring large properties, again and again."""
+    large = '<D:property name="supported-report-set"/>' * 20
+    body = f'<D:expand-property><D:property name="owner">{large}</D:property></D:expand-property>'
+    assert face.report("/dav/calendars/anna/", body, "1").status == 207
+    monkeypatch.setattr(size, "ANSWER_OCTETS_MAX", 20_000)
+    answer = face.report("/dav/calendars/anna/", body, "1")
+    assert (answer.status, answer.conditions()) == (403, ["D:number-of-matches-within-limits"])

@@ -2,7 +2,8 @@
 
 Every `DAV:href` in a property whose element in the request has properties in it becomes a `DAV:response` about the
 resource at that href; one that cannot be found or seen is answered 404 in its place. What is no path (a mail address)
-stays as it is. Nesting and the number of followed hrefs are bounded, because a short request could ask for a lot.
+stays as it is. Nesting, the number of followed hrefs and the size of the answer are bounded, because a short request
+could ask for a lot.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from keepwell.dav.names import DAV, dav
 from keepwell.dav.paths import ROOT_PATH, parse_path
 from keepwell.dav.properties import PROPERTIES_MAX
 from keepwell.dav.reports.question import Question, Report, resources_in
+from keepwell.dav.reports.size import Room
 from keepwell.dav.request import DavResponse
 from keepwell.dav.resources import Resource, locate
 from keepwell.dav.xml import empty, escape, property_name, wrap
@@ -53,7 +55,7 @@ def answer(question: Question) -> DavResponse:
         raise BadRequest("DAV:expand-property is answered for a Depth of 0 or 1")
     expansion = _Expansion(question)
     resources = [question.resource] if depth == "0" else [question.resource, *resources_in(question, question.resource)]
-    return multistatus([expansion.response(resource, wanted) for resource in resources])
+    return multistatus([expansion.counted(expansion.response(resource, wanted)) for resource in resources])
 
 
 def read_wanted(element: etree._Element, level: int = 0) -> tuple[Wanted, ...]:
@@ -67,21 +69,30 @@ def _read_one(element: etree._Element, level: int) -> Wanted:
     local = str(element.get("name", ""))
     if not local:
         raise BadRequest("a DAV:property in DAV:expand-property has no name")
+    namespace = str(element.get("namespace", DAV))
+    name = property_name(f"{{{namespace}}}{local}")
     try:
-        # The name becomes an element of the answer, so it must be one.
-        etree.QName(str(element.get("namespace", DAV)), local)
-    except ValueError as error:
-        raise BadRequest(f"{local!r} cannot be the name of a property") from error
-    name = property_name(f"{{{element.get('namespace', DAV)}}}{local}")
+        # The name becomes an element of the answer, so it must be one, and parsers must take its namespace.
+        etree.QName(namespace, local)
+        etree.fromstring(f'<x:{local} xmlns:x="{escape(namespace)}"/>')
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise BadRequest(f"{local!r} in {namespace!r} cannot be the name of a property") from error
     return Wanted(name, read_wanted(element, level + 1))
 
 
 @dataclass(slots=True)
 class _Expansion:
-    """One answer in the making; counts the hrefs that it follows."""
+    """One answer in the making; counts the hrefs that it follows, and what it brings together."""
 
     question: Question
     followed: int = field(default=0)
+    room: Room = field(default_factory=Room)
+
+    def counted(self, response: str) -> str:
+        """The same response, when the answer has room for it. Raises TooManyResults."""
+        if not self.room.takes(response):
+            raise TooManyResults("DAV:expand-property asks for more than one answer holds")
+        return response
 
     def response(self, resource: Resource, wanted: tuple[Wanted, ...]) -> str:
         """The response about one resource."""
@@ -120,7 +131,7 @@ class _Expansion:
             resource = locate(request.library, request.directory, request.actor, parse_path(path))
         except (NotThere, BadRequest):
             return not_found(path)
-        return self.response(resource, wanted)
+        return self.counted(self.response(resource, wanted))
 
 
 def property_text(question: Question, resource: Resource, name: str) -> str | None:
