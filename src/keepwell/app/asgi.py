@@ -1,7 +1,7 @@
 """The ASGI application of a worker process: the DAV face, the JSON face and the people's pages under one roof.
 
 What it does itself: believe a trusted proxy's X-Forwarded-For and X-Forwarded-Proto (from nobody else), write the
-request log, and open and close the data folder with the server's life span.
+request log, bound what it holds of requests, and open and close the data folder with the server's life span.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from keepwell.api.app import PREFIX as API_PREFIX
 from keepwell.api.app import api_app
+from keepwell.app.body_room import BodyRoom, HeldBody
 from keepwell.app.config import (
     WORKER_VARIABLE,
     ServeOptions,
@@ -55,6 +56,7 @@ class Application:
         self._options = options
         self._proxies = trusted_proxies_of(options)
         self._resources = ExitStack()
+        self._bodies = BodyRoom()
         self._clock = SystemClock()
         self._log: RequestLog | None = None
         self._dav: Face = _not_ready
@@ -110,11 +112,15 @@ class Application:
             _believe_proxy(scope, self._proxies)
         clock, path = self._clock, cast(str, scope["path"])
         start, status = clock.monotonic(), 0
+        held = HeldBody(self._bodies, receive)
         try:
-            if scope["method"] not in _WITHOUT_BODY and _announces_small_body(scope):
-                receive, send = _reading_all_before_answering(receive, send)
+            if scope["method"] not in _WITHOUT_BODY:
+                receive = held.receive
+                if _announces_small_body(scope):
+                    receive, send = _reading_all_before_answering(receive, send)
             status = await self._face(path)(scope, receive, send)
         finally:
+            held.release()
             if self._log is not None:
                 client = cast("tuple[str, int] | None", scope.get("client"))
                 method, seconds = cast(str, scope["method"]), clock.monotonic() - start
