@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from prove import killed_at_every_call, killed_under_load, power_cuts
+from prove import (
+    corpus,
+    crowds,
+    hostile_requests,
+    huge_body,
+    killed_at_every_call,
+    killed_under_load,
+    power_cuts,
+    smuggling,
+)
 from prove.case import Case
+from prove.fuzz import case as fuzzing
 
 CASES: Final[tuple[Case, ...]] = (
     killed_under_load.CASE,
     killed_at_every_call.CASE,
     power_cuts.CASE,
+    *fuzzing.CASES,
+    hostile_requests.CASE,
+    smuggling.CASE,
+    corpus.CASE,
+    huge_body.CASE,
+    *crowds.CASES,
 )

@@ -58,15 +58,30 @@ class Http:
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:
-            self._connection.request(method, path, body, headers)
+            is_whole = self._send(self._connection, method, path, body, headers)
             response = self._connection.getresponse()
             answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise NoAnswerError(f"{type(error).__name__}: {error}") from error
-        if response.will_close:
+        if response.will_close or not is_whole:
             self.close()
         return answer
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+    ) -> bool:
+        """Whether all of it was sent: a server may answer, and close, before it has read what it refuses."""
+        try:
+            connection.request(method, path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the connection."""
