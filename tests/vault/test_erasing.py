@@ -23,7 +23,7 @@ from keepwell.vault.erasing import Emptied, erase_from
 from keepwell.vault.findings import Found
 from keepwell.vault.folder_medium import FolderMedium
 from keepwell.vault.keys import Recipients, make_keys
-from keepwell.vault.layout import BLOBS
+from keepwell.vault.layout import BLOBS, PACKS
 from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.merge import Merger
@@ -213,6 +213,23 @@ def test_bytes_that_came_again_stay(filled: Filled) -> None:
     sound(filled)
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_bytes_that_came_again_stay_when_they_were_shipped_together(filled: Filled, size: str) -> None:
+    """A pack has them once, with the record that is erased: then they go over to the one that put them again."""
+    for name in [info.name for info in filled.medium.list(PACKS)]:
+        filled.vault.remove_pack(name)
+    name = SECRET if size == "small" else "6.jpg"
+    digest, body = body_of(filled, name)
+    erasures = order(filled, digest)
+    for again in ("again", "and again"):
+        put(filled, ANNA, again, body)
+    filled.ship()
+    assert erased_until_clean(filled, erasures).packs == 1
+    after = [(one.body, one.erased) for one in read(filled) if one.record.facts.digest == digest]
+    assert after == [(None, True), (body, False), (None, False)]
+    sound(filled)
+
+
 def test_a_vault_without_the_order_misses_the_bytes(filled: Filled) -> None:
     """That they were erased is believed of an order only, which is in a chain: else any loss could pass for it."""
     digest, _body = body_of(filled, SECRET)
@@ -324,3 +341,30 @@ def test_one_account_is_verified_with_the_orders_of_the_vault(filled: Filled) ->
     filled.ship()
     erased_until_clean(filled, erasures)
     assert verify_account(filled.open(), ANNA).is_whole
+
+
+def test_a_tail_that_goes_meanwhile_is_passed_over() -> None:
+    """It was rolled while the tails were looked at: a pack has its records, and is looked at as well."""
+    filled = made_filled(MemoryMedium())
+    tail = filled.confirm(ANNA, cards=1)
+    digest, _body = body_of(filled, SECRET)
+    erasures = order(filled, digest)
+    assert isinstance(filled.medium, MemoryMedium)
+    filled.medium.before = lambda operation, name: (
+        filled.medium.remove(tail) if (operation, name) == ("read", tail) else None
+    )
+    assert erase_from(filled.vault, erasures, NOBODY).packs == 1
+
+
+def test_large_bytes_that_the_store_has_stay() -> None:
+    """In a plain vault they are one object, whoever's they are: another account's, or such as were put again."""
+    filled = made_filled(MemoryMedium())
+    erasures = order(filled, digest_of(PHOTO))
+    filled.ship()
+    kept = MemoryBlobs()
+    kept.put(PHOTO)
+    changes: list[str] = []
+    assert isinstance(filled.medium, MemoryMedium)
+    filled.medium.after = lambda operation, name: changes.append(name) if operation == "remove" else None
+    assert erase_from(filled.vault, erasures, kept) == Emptied(packs=1)
+    assert [name for name in changes if name.startswith(BLOBS)] == []

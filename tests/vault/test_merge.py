@@ -11,7 +11,7 @@ import msgspec
 import pyrage
 import pytest
 
-from keepwell.model.errors import Forked, Locked, StorageFault
+from keepwell.model.errors import Damaged, Forked, Locked, StorageFault
 from keepwell.model.names import AccountId
 from keepwell.model.record import canonical
 from keepwell.storage.contract import Carried, Head
@@ -21,7 +21,7 @@ from keepwell.vault.keys import Recipients
 from keepwell.vault.lines import render_line
 from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
-from keepwell.vault.merge import Merger, merge
+from keepwell.vault.merge import Merger, merge, require_held
 from keepwell.vault.merge_plan import GRACE_SECONDS, TIER_PACKS_MAX, Merge, plan_merge, plan_removal, superseded
 from keepwell.vault.pack import SHIP_LEVEL, Frame, PackIndex, Run, unpack_frame
 from keepwell.vault.reading import read_account
@@ -32,6 +32,7 @@ from keepwell.vault.verify import Grade, verify
 from tests.support.clock import FakeClock
 from tests.vault.filled import PHOTO, Filled
 from tests.vault.journals import ANNA, BERT, LINEAGE, Journal
+from tests.vault.vaults import fill, new_vault
 
 MANY = TIER_PACKS_MAX + 1
 
@@ -434,3 +435,72 @@ def test_an_encrypted_vault_is_merged_with_the_drills_key_and_not_without() -> N
     settle(made, made.vault)
     assert len(packs_of(made)) == 1
     assert [one.record.facts.seq for one in story(made.open())] == list(range(1, made.head(ANNA).sequence + 1))
+
+
+def test_a_damaged_pack_beside_a_merge_tells_no_story() -> None:
+    """It may hold the same records or others: while it cannot be read, it does not hold up what can."""
+    made = grown()
+    names = tuple(packs_of(made))
+    beside = shipped_again(made, ANNA, NOTHING)
+    memory(made).replace(beside, b"x" * 50 + made.medium.read(beside)[50:])
+    merged = merge(made.vault, Merge(names))
+    assert [frame.last for frame in merged.index.frames if frame.account == ANNA] == [made.head(ANNA).sequence]
+
+
+def test_packs_that_say_the_same_or_of_other_records_stand_against_no_merge() -> None:
+    """One beside that overlaps at either end, and one that lies far behind."""
+    made = Filled()
+    heads, names = [NOTHING], []
+    for _ in range(4):
+        heads.append(made.grow(ANNA, cards=2))
+        made.ship()
+        names.append(made.vault.frames(ANNA)[-1].pack)
+    shipped_again(made, ANNA, heads[1])
+    merged = merge(made.vault, Merge((names[0], names[1])))
+    assert [(frame.first, frame.last) for frame in merged.index.frames] == [(1, heads[2].sequence)]
+
+
+def two_stories() -> tuple[Vault, str, str]:
+    """A vault with two packs that have another record under one number."""
+    journal, other, vault = Journal(), Journal(), new_vault()
+    journal.put("bob", b"one")
+    other.put("bob", b"two")
+    return vault, fill(vault, journal), fill(vault, other)
+
+
+def test_another_record_under_the_same_number_is_not_held() -> None:
+    """By number and place alone nothing is said to be elsewhere."""
+    vault, one, other = two_stories()
+    with pytest.raises(Damaged, match="record 3"):
+        require_held(vault, [one], [other])
+    require_held(vault, [one], [one])
+
+
+def test_of_several_packs_the_one_that_has_the_bytes_counts() -> None:
+    """Whichever of them is read first."""
+    journal, vault = Journal(), new_vault()
+    journal.put("bob", b"Bob")
+    lines = [render_line(msgspec.structs.replace(one, body=None)) for one in journal.carried]
+    whole = fill(vault, journal)
+    bare = vault.put_pack([journal.run(lines=lines)], level=SHIP_LEVEL).name
+    for by in ([whole, bare], [bare, whole]):
+        require_held(vault, [whole, bare], by)
+    with pytest.raises(Damaged, match="record 3"):
+        require_held(vault, [whole], [bare])
+
+
+def test_large_bytes_may_be_held_under_another_name() -> None:
+    """Encrypted twice they are two objects; that both are the same bytes is proven by reading."""
+    key = pyrage.x25519.Identity.generate()
+    journal, vault = Journal(), new_vault(seal=AgeSeal([str(key.to_public())], [key]))
+    journal.put("bob", b"Bob" * 100_000)
+    one, other = fill(vault, journal), fill(vault, journal)
+    require_held(vault, [one], [other])
+    [first, second] = [info.name for info in vault.medium.list("blobs/")]
+    [blob] = vault.frames(ANNA)[0].frame.blobs
+    kept = vault.frames(ANNA)[0].pack
+    vault.medium.remove(blob)
+    vault.medium.create(blob, vault.seal.seal(b"something else"))
+    assert blob in {first, second}
+    with pytest.raises(Damaged):
+        require_held(vault, [one if kept == other else other], [kept])

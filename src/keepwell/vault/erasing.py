@@ -1,6 +1,7 @@
 """Erasing from a vault: packs are written anew without the bytes that orders name, and large bytes removed.
 
-Every record stays, octet for octet but for its bytes, so the chain is as it was. Nothing else of a pack changes, and no
+Every record stays, octet for octet but for its bytes, so the chain is as it was. Bytes that a later record has put
+again, which no order names, stay with that one. Nothing else of a pack changes, and no
 pack is replaced that does not prove itself: that is mended first.
 
 Order for one pack, and what a crash leaves at each step (the next call begins with 1 again):
@@ -31,7 +32,7 @@ from keepwell.model.names import Digest
 from keepwell.storage.contract import BlobStore
 from keepwell.vault.catalogue import Pack
 from keepwell.vault.layout import TAILS
-from keepwell.vault.lines import Line, without_bytes
+from keepwell.vault.lines import Line, with_bytes_of, without_bytes
 from keepwell.vault.merge import Piece, Source, brings, require_held, retire
 from keepwell.vault.pack import MERGE_LEVEL, Run
 from keepwell.vault.tail import parse_tail_object
@@ -116,9 +117,7 @@ class _Rewriting:
 
     def _run(self, piece: Piece) -> Run:
         frame = piece.frame
-        going = [_must_go(line, self._erasures) for line in piece.lines]
-        texts = [without_bytes(text) if goes else text for text, goes in zip(piece.texts, going, strict=True)]
-        blobs = [line.blob for line, goes in zip(piece.lines, going, strict=True) if line.blob and not goes]
+        rewritten = list(self._rewritten(piece))
         return Run(
             account=frame.account,
             lineage=frame.lineage,
@@ -128,10 +127,28 @@ class _Rewriting:
             head=frame.head,
             since=frame.since,
             until=frame.until,
-            lines=b"".join(texts),
+            lines=b"".join(text for text, _blob in rewritten),
             ledger=frame.ledger,
-            blobs=tuple(dict.fromkeys(blobs)),
+            blobs=tuple(dict.fromkeys(blob for _text, blob in rewritten if blob is not None)),
         )
+
+    def _rewritten(self, piece: Piece) -> Iterator[tuple[bytes, str | None]]:
+        """Each line as it will be, and the large object that it names then.
+
+        Bytes stand in a frame once, with the first record that puts them. When they go there, and a later record that
+        no order names has put them again, they come with that one.
+        """
+        going: dict[Digest | None, tuple[bytes, str | None]] = {}
+        for line, text in zip(piece.lines, piece.texts, strict=True):
+            facts = line.record.facts
+            if _must_go(line, self._erasures):
+                going[facts.digest] = text, line.blob
+                yield without_bytes(text), None
+            elif brings(line) or facts.digest not in going or self._erasures.names(facts):
+                yield text, line.blob
+            else:
+                other, blob = going.pop(facts.digest)
+                yield with_bytes_of(text, other), blob
 
     def _needed(self) -> set[str]:
         """Large objects that anything but the old pack names."""

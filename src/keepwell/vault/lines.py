@@ -78,6 +78,12 @@ def without_bytes(text: bytes) -> bytes:
     return _encoder.encode(fields) + b"\n"
 
 
+def with_bytes_of(text: bytes, other: bytes) -> bytes:
+    """A line that brings none, with the bytes, or the name of what has them, of another line. Raises Damaged."""
+    given = _fields(other)
+    return _encoder.encode(_fields(text) | {name: given[name] for name in sorted(_BYTES & given.keys())}) + b"\n"
+
+
 def parse_lines(octets: bytes) -> list[Line]:
     """Every line of a pack's frame, each record proven to be what its hash says. Raises Damaged."""
     try:

@@ -20,12 +20,12 @@ Order of a merge, and what a crash leaves at each step:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keepwell.ground.clock import Clock
 from keepwell.model.erasures import NO_ERASURES, Erasures
 from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere, StorageFault
-from keepwell.model.names import AccountId, Kind
+from keepwell.model.names import AccountId, Digest, Kind
 from keepwell.model.record import digest_of
 from keepwell.vault.catalogue import FrameRef, Pack
 from keepwell.vault.layout import proves_itself
@@ -119,19 +119,17 @@ def require_held(vault: Vault, names: Iterable[str], by: Sequence[str], erasures
 
     Of records that the erasures name the bytes must not be there any more.
     """
-    held: dict[tuple[AccountId, int], _Held] = {}
+    held = _Held()
     for name in by:
-        for piece in Source(vault, name).pieces():
-            for line in piece.lines:
-                key = (piece.frame.account, line.record.facts.seq)
-                if key not in held or brings(line):
-                    held[key] = _Held(line.record.hash, line.body is not None, line.blob)
+        for line in _lines_of(vault, name):
+            held.add(line)
     for name in names:
-        for piece in Source(vault, name).pieces():
-            for line in piece.lines:
-                key = (piece.frame.account, line.record.facts.seq)
-                if key not in held or not _is_held(vault, line, held[key], erasures):
-                    raise Damaged(f"{name}: record {key[1]} of {key[0]} is not the same in {', '.join(by)}")
+        here = _Held()
+        for line in _lines_of(vault, name):
+            here.add(line)
+            if not _is_held(vault, line, here, held, erasures):
+                facts = line.record.facts
+                raise Damaged(f"{name}: record {facts.seq} of {facts.account} is not the same in {', '.join(by)}")
 
 
 def retire(vault: Vault, names: Sequence[str]) -> None:
@@ -147,24 +145,46 @@ def retire(vault: Vault, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What is remembered of a line: its record's hash, and how the bytes come."""
+    """What is remembered of lines: their records' hashes, of which they bring the bytes, and how."""
 
-    hash: str
-    has_body: bool
-    blob: str | None
+    records: set[str] = field(default_factory=set)
+    bringing: set[str] = field(default_factory=set)
+    places: dict[tuple[AccountId, Digest | None], str | None] = field(default_factory=dict)
+    """For an account's bytes the object that has them; None for bytes that stand in a line."""
+
+    def add(self, line: Line) -> None:
+        facts = line.record.facts
+        self.records.add(line.record.hash)
+        if brings(line):
+            self.bringing.add(line.record.hash)
+            if line.blob is None:
+                self.places[facts.account, facts.digest] = None
+            else:
+                self.places.setdefault((facts.account, facts.digest), line.blob)
 
 
-def _is_held(vault: Vault, line: Line, held: _Held, erasures: Erasures) -> bool:
-    """Bytes in a line were compared with the record's digest when it was parsed; those of other objects are here."""
-    if held.hash != line.record.hash:
+def _is_held(vault: Vault, line: Line, here: _Held, held: _Held, erasures: Erasures) -> bool:
+    """Whether what `here` has of a line is `held` too. A line without bytes relies on one before it that brings them.
+
+    Bytes in a line were compared with the record's digest when it was parsed; those of other objects are here.
+    """
+    facts = line.record.facts
+    if line.record.hash not in held.records:
         return False
-    if erasures.names(line.record.facts):
-        return not held.has_body and held.blob is None
-    if not brings(line) or held.has_body:
+    if erasures.names(facts):
+        return line.record.hash not in held.bringing
+    bytes_of = (facts.account, facts.digest)
+    if bytes_of not in here.places:
         return True
-    if held.blob is None or line.blob == held.blob:
-        return line.blob == held.blob
-    return digest_of(vault.read_blob(held.blob)) == line.record.facts.digest
+    if bytes_of not in held.places:
+        return False
+    blob = held.places[bytes_of]
+    return blob is None or blob == here.places[bytes_of] or digest_of(vault.read_blob(blob)) == facts.digest
+
+
+def _lines_of(vault: Vault, name: str) -> Iterator[Line]:
+    for piece in Source(vault, name).pieces():
+        yield from piece.lines
 
 
 def _readable(vault: Vault, ref: FrameRef) -> list[Line]:
