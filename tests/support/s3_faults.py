@@ -37,6 +37,8 @@ class Fault(Enum):
     """It is carried out, and the connection ends without an answer."""
     CUT_ANSWER = auto()
     """Half of the answer's body comes, then the connection ends."""
+    SHORT_ANSWER = auto()
+    """Half of the answer's body comes, and its head says that this is all."""
     IGNORE_CONDITION = auto()
     """It is carried out without its `If-None-Match`, as some stores do."""
     SILENCE = auto()
@@ -110,6 +112,10 @@ class FaultProxy:
         if fault is Fault.CUT_ANSWER:
             start, end, content = answer.partition(b"\r\n\r\n")
             return start + end + content[: len(content) // 2]
+        if fault is Fault.SHORT_ANSWER:
+            start, end, content = answer.partition(b"\r\n\r\n")
+            half = content[: len(content) // 2]
+            return _LENGTH.sub(b"Content-Length: %d" % len(half), start) + end + half
         return answer
 
     def _forward(self, head: bytes, body: bytes) -> bytes:

@@ -221,6 +221,14 @@ def test_an_answer_that_breaks_off_is_never_taken_for_the_object(
             call()
 
 
+def test_a_part_that_comes_short_is_a_fault(medium: Medium, far: Medium, proxy: FaultProxy) -> None:
+    """Fewer bytes than the store itself says that it sends are never taken for the end of the object."""
+    medium.create("packs/one", OCTETS)
+    proxy.fault(Fault.SHORT_ANSWER, "GET")
+    with pytest.raises(StorageFault, match="bytes instead of"):
+        far.read_range("packs/one", 10, 1000)
+
+
 def test_a_404_of_something_else_is_a_fault(medium: Medium, far: Medium, proxy: FaultProxy) -> None:
     """An address where something else answers (a portal, another server) does not make objects missing."""
     medium.create("packs/one", OCTETS)

@@ -84,3 +84,11 @@ def test_a_tail_alone_counts_from_the_first_record() -> None:
     catalogue.add_tail(Line(one.record, one.body) for one in journal.carried)
     assert catalogue.head(BERT) == head(journal, 2)
     assert catalogue.accounts() == [BERT]
+
+
+def test_a_pack_that_is_told_again_counts_once() -> None:
+    """As when it is put while the vault is looked at."""
+    journal, catalogue = journal_of(3), Catalogue()
+    for _ in range(2):
+        catalogue.add_pack(pack("a", journal, 1, 3))
+    assert [ref.pack for ref in catalogue.frames(ANNA)] == ["a"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keepwell.model.errors import NotThere, StorageFault
-from keepwell.vault import folder_log
+from keepwell.vault import folder_log, folder_medium
 from keepwell.vault.folder_medium import FolderMedium
 from tests.vault.medium_suite import LogContract, MediumContract, log_of, names
 
@@ -57,6 +57,20 @@ def test_what_is_no_object_is_not_listed(medium: FolderMedium, folder: Path) -> 
     (folder / "lost+found" / "found").write_bytes(b"")
     (folder / "packs" / "a copy of one").write_bytes(b"")
     assert names(medium) == ["packs/one"]
+
+
+def test_what_is_neither_file_nor_folder_is_not_listed(medium: FolderMedium, folder: Path) -> None:
+    """A pipe has no bytes to read: whoever put it there meant something else."""
+    medium.create("packs/one", b"one")
+    os.mkfifo(folder / "packs/two")
+    assert [info.name for info in medium.list()] == ["packs/one"]
+
+
+def test_a_log_whose_name_may_not_last_is_not_given(medium: FolderMedium, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the folder cannot be synced, nothing may be confirmed in a log of it."""
+    monkeypatch.setattr(folder_medium, "sync_folder", failing(errno.EIO))
+    with pytest.raises(StorageFault):
+        medium.open_log("tails/one.jsonl")
 
 
 def test_a_missing_folder_is_a_fault(tmp_path: Path) -> None:

@@ -180,3 +180,60 @@ def test_hosts_are_known_by_their_addresses() -> None:
     assert is_this_host(socket.gethostname())
     assert not is_this_host("192.0.2.77")
     assert not is_this_host("nas.invalid")
+
+
+class Virtual(System):
+    """The same for a folder on a file system that has no device of its own, as Btrfs, ZFS and a memory's."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.folder = Path("/dev/shm")
+        number = self.folder.stat().st_dev
+        self.device = f"{os.major(number)}:{os.minor(number)}"
+
+    def lies_on(self, sort: str, source: str) -> None:
+        self.mount(f"2 1 {self.device} / {self.folder} rw - {sort} {source} rw")
+
+
+@pytest.fixture
+def virtual(tmp_path: Path) -> Virtual:
+    return Virtual(tmp_path)
+
+
+def test_a_pool_is_known_by_its_name(virtual: Virtual) -> None:
+    """Two data sets of one ZFS pool are on the same disks."""
+    virtual.lies_on("zfs", "tank/home/backup")
+    assert virtual.devices() == ("zfs:tank",)
+
+
+def test_a_file_system_that_names_its_device_is_followed_to_the_disk(virtual: Virtual) -> None:
+    """Btrfs tells a number of its own for each subvolume, and its device among the mounts."""
+    virtual.add("250:0", "sda")
+    virtual.add("1:3", "sda/sda1", partition=True)
+    virtual.lies_on("btrfs", "/dev/null")  # a device that every system has; what lies below it is made up
+    assert virtual.devices() == ("250:0",)
+
+
+def test_a_device_that_is_named_and_not_there_is_no_error(virtual: Virtual) -> None:
+    """A container shows the host's mounts and not its devices: nothing is known then but the number."""
+    virtual.lies_on("btrfs", "/dev/not-in-this-container")
+    assert virtual.devices() == (virtual.device,)
+
+
+def test_a_file_system_without_anything_below_is_itself(virtual: Virtual) -> None:
+    """What lies in memory has no disk."""
+    virtual.lies_on("tmpfs", "tmpfs")
+    assert virtual.devices() == (virtual.device,)
+
+
+def test_a_loop_is_followed_to_the_file_that_it_is_in(virtual: Virtual, tmp_path: Path) -> None:
+    """Wherever that file lies."""
+    (tmp_path / "image").write_bytes(b"")
+    number = tmp_path.stat().st_dev
+    node = virtual.add("1:3", "loop0")
+    (node / "loop").mkdir()
+    (node / "loop/backing_file").write_text(f"{tmp_path}/image\n")
+    virtual.add("250:0", "sda")
+    virtual.add(f"{os.major(number)}:{os.minor(number)}", "sda/sda1", partition=True)
+    virtual.lies_on("btrfs", "/dev/null")
+    assert virtual.devices() == ("250:0",)

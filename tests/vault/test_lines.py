@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keepwell.model.errors import Damaged
 from keepwell.model.record import is_proven
-from keepwell.vault.lines import Line, parse_lines, parse_tail, render_line
+from keepwell.vault.lines import Line, parse_exact_line, parse_lines, parse_tail, render_line
 from tests.vault.journals import Journal
 
 
@@ -91,3 +91,13 @@ def test_a_tail_ends_where_it_does_not_prove_itself() -> None:
     journal.put("eve")
     octets = lines_of(journal).replace(b'"bob"', b'"rob"') + b"\n" * 1000
     assert len(parse_tail(octets)) == 2
+
+
+def test_one_line_is_exactly_one() -> None:
+    """A tail's line that the disk made into two or none is not as it was written."""
+    journal = Journal()
+    [first, second] = [render_line(one) for one in journal.carried]
+    assert parse_exact_line(first).record == journal.carried[0].record
+    for text in (first + second, b"\n"):
+        with pytest.raises(Damaged, match="where one should be"):
+            parse_exact_line(text)

@@ -141,3 +141,5 @@ def test_a_folder_that_cannot_be_made_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "vault").write_bytes(b"")
     with pytest.raises(StorageFault, match="vault"):
         open_medium(str(tmp_path / "vault"), name="x", make=True)
+    with pytest.raises(StorageFault, match="name too long"):
+        open_medium(str(tmp_path / ("x" * 300)), name="x", make=True)

@@ -81,6 +81,36 @@ class RacingFromTheStart(MemoryMedium):
         super().create(name, octets)
 
 
+class RacingForNothing(MemoryMedium):
+    """Of two at once it takes neither, and has something else there."""
+
+    def create(self, name: str, octets: bytes) -> None:
+        super().create(name, b"another" if name.endswith("/race") else octets)
+
+
+class LateExisting(MemoryMedium):
+    """What was removed is said to be there for some time."""
+
+    def exists(self, name: str) -> bool:
+        return super().exists(name) or not name.endswith("/0")
+
+
+class LateForgetting(MemoryMedium):
+    """What was removed can be read for some time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removed: dict[str, bytes] = {}
+
+    def remove(self, name: str) -> None:
+        if self.exists(name):
+            self.removed[name] = self.read(name)
+        super().remove(name)
+
+    def read(self, name: str) -> bytes:
+        return self.removed[name] if name in self.removed else super().read(name)
+
+
 def names_in(medium: MemoryMedium) -> list[str]:
     """What is there, whatever the medium lists."""
     return [one.name for one in MemoryMedium.list(medium)]
@@ -96,6 +126,9 @@ def names_in(medium: MemoryMedium) -> list[str]:
         (StaleListing, "what is left"),
         (WholeForPart, "gives others"),
         (RacingFromTheStart, "more than one"),
+        (RacingForNothing, "keeps another"),
+        (LateExisting, "still has an object"),
+        (LateForgetting, "still has an object"),
     ],
 )
 def test_a_medium_that_lies_is_refused_with_the_reason(lying: Callable[[], MemoryMedium], reason: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from keepwell.model.erasures import ERASURES, Cause, Erased, ErasureOrder
 from keepwell.model.errors import Forked
-from keepwell.model.names import Kind
-from keepwell.model.record import Op
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
+from keepwell.model.record import Op, digest_of
 from keepwell.storage.contract import Carried, Head
 from keepwell.vault.layout import blob_name
-from keepwell.vault.reading import Findings, read_account
+from keepwell.vault.lines import render_line
+from keepwell.vault.reading import Findings, erasures_in, read_account
 from keepwell.vault.vault import Vault
-from tests.vault.journals import ANNA, Journal
+from tests.vault.journals import ANNA, BERT, Journal
 from tests.vault.vaults import damage, fill, new_vault, reopened
 
 LARGE = b"a large body " * 20_000
@@ -151,3 +155,39 @@ def test_bytes_that_were_shipped_again_within_a_line_stand_in_for_a_missing_blob
     vault.medium.remove(blob_name(record.facts.digest))
     carried, _findings = read(vault)
     assert carried == journal.carried
+
+
+def test_a_blob_with_other_bytes_is_told_and_another_place_tried() -> None:
+    """A line that names the wrong object, which is itself what its name says."""
+    journal, near, far = journal_of(2), new_vault("near"), new_vault("far")
+    journal.put("large", LARGE)
+    wrong = near.put_blob(b"other large bytes")
+    lines = [render_line(one) for one in journal.carried[:-1]] + [render_line(journal.carried[-1], wrong)]
+    near.put_pack([journal.run(lines=lines, blobs=[wrong])], level=3)
+    fill(far, journal)
+    carried, findings = read(near)
+    assert carried[-1].body is None
+    assert [(fault.name, "does not hold" in fault.error.message) for fault in findings.faults] == [(wrong, True)]
+    carried, _findings = read(near, far)
+    assert carried[-1].body == LARGE
+
+
+def order_for(account: AccountId) -> bytes:
+    moment = "2026-11-23T08:00:00.000000Z"
+    erased = {account: Erased(9, (digest_of(b"erased"),))}
+    order = ErasureOrder(id="one", cause=Cause.REQUEST, made_at=moment, due_at=moment, begun_at=moment, erased=erased)
+    return msgspec.json.encode(order)
+
+
+def test_orders_of_erasure_that_cannot_be_read_erase_nothing() -> None:
+    """One whose bytes are nowhere, and one that was taken back."""
+    vault, journal = new_vault(), Journal(SYSTEM_ACCOUNT)
+    journal.add(Op.MAKE, Kind.SYSTEM, ERASURES)
+    journal.add(Op.PUT, Kind.SYSTEM, ERASURES, "kept", body=order_for(ANNA))
+    journal.add(Op.PUT, Kind.SYSTEM, ERASURES, "taken back", body=order_for(BERT))
+    journal.add(Op.REMOVE, Kind.SYSTEM, ERASURES, "taken back")
+    journal.add(Op.PUT, Kind.SYSTEM, ERASURES, "lost", body=order_for(SYSTEM_ACCOUNT))
+    lines = [render_line(one) for one in journal.carried[:-1]]
+    lines.append(render_line(msgspec.structs.replace(journal.carried[-1], body=None)))
+    vault.put_pack([journal.run(lines=lines)], level=3)
+    assert erasures_in([reopened(vault)]).accounts() == [ANNA]

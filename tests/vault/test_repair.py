@@ -8,9 +8,10 @@ from contextlib import suppress
 import pyrage
 import pytest
 
-from keepwell.model.errors import StorageFault
+from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.model.names import AccountId
-from keepwell.storage.contract import NO_INDEX, Carried, Store
+from keepwell.storage.contract import NO_INDEX, AccountStore, Carried, Store
+from keepwell.storage.memory import MemoryStore
 from keepwell.vault.documents import parse_epoch_document
 from keepwell.vault.findings import VaultFinding
 from keepwell.vault.keys import Recipients
@@ -317,3 +318,84 @@ def test_without_a_key_nothing_of_an_encrypted_vault_is_removed(sealed: Filled) 
 
 def _server(made: Filled) -> str:
     return parse_epoch_document(made.medium.read(names(made, "epochs/")[0])).server
+
+
+@pytest.mark.parametrize("others", [[], ["an empty vault"]], ids=["alone", "beside an empty vault"])
+def test_a_blob_that_no_copy_has_is_told(whole: Filled, others: list[str]) -> None:
+    """Neither the store nor any other vault: it stays missing, and is never made of anything else."""
+    lose(whole, ANNA)
+    [name] = names(whole, "blobs/")
+    remove(whole.medium, name)
+    done = mend(whole, whole.vault, *[Filled().vault for _other in others])
+    assert "no copy" in done.failures[name].message
+    assert not whole.medium.exists(name)
+
+
+class Closed(MemoryStore):
+    """A store one of whose accounts cannot be read just now."""
+
+    def account(self, account: AccountId) -> AccountStore:
+        if account == ANNA:
+            raise Unavailable(f"{ANNA} is being moved")
+        return super().account(account)
+
+
+def test_a_store_that_cannot_be_read_is_no_reason_to_remove_a_pack(whole: Filled) -> None:
+    """It neither agrees nor has anything to ship: the damaged pack stays, and is told."""
+    name = whole.vault.frames(ANNA)[0].pack
+    flip(whole.medium, name)
+    findings = find(whole.vault)
+    store = Closed(whole.clock, whole.entropy)
+    store.create(ANNA)
+    done = repair_vault(whole.vault, findings, store)
+    assert {name, ANNA} <= set(done.failures)
+    assert name in names(whole, "packs/")
+
+
+def test_another_vault_that_is_damaged_too_repairs_nothing(whole: Filled) -> None:
+    """What cannot be proven from it is not taken, and both are left as they are."""
+    other = second(whole)
+    lose(whole, ANNA)
+    for vault in (whole.vault, other):
+        flip(vault.medium, vault.frames(ANNA)[0].pack)
+    before = {info.name: whole.medium.read(info.name) for info in whole.medium.list("packs/")}
+    done = mend(whole, whole.vault, other)
+    assert ANNA in done.failures
+    assert before.items() <= {info.name: whole.medium.read(info.name) for info in whole.medium.list("packs/")}.items()
+
+
+def test_a_pack_that_says_nothing_of_itself_stays_when_something_is_not_reached(whole: Filled) -> None:
+    """Without its index nobody knows whose records it had; those of an account that is lost may be among them."""
+    lose(whole, ANNA)
+    name = whole.vault.frames(ANNA)[0].pack
+    memory(whole).replace(name, b"?" * 200)
+    vault = whole.open(claim=True)
+    done = mend(whole, vault)
+    assert name in done.failures
+    assert name in names(whole, "packs/")
+    assert name not in {pack.name for pack in vault.packs()}
+
+
+def test_a_good_manifest_stays_at_a_false_alarm(whole: Filled) -> None:
+    """It is read once more: it proves itself, which is all that was wanted."""
+    name = names(whole, "manifests/")[-1]
+    done = repair_vault(whole.vault, [VaultFinding(name, "someone says that it is damaged")], whole.store)
+    assert done.failures == {}
+    assert name in names(whole, "manifests/")
+    assert find(whole.open()) == []
+
+
+@pytest.mark.parametrize("prefix", ["manifests/", README])
+def test_a_medium_that_does_not_keep_what_it_is_given_is_a_fault(whole: Filled, prefix: str) -> None:
+    """What was put in place of the damaged object is read back; nothing is said to be made good that is not."""
+    name = names(whole, prefix)[-1]
+    flip(whole.medium, name)
+
+    def spoil(operation: str, at: str) -> None:
+        if operation == "create" and at.startswith(prefix):
+            memory(whole).replace(at, b"something else")
+
+    findings = find(whole.vault)
+    memory(whole).after = spoil
+    with pytest.raises(StorageFault):
+        repair_vault(whole.vault, findings, whole.store)

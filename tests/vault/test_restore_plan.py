@@ -100,3 +100,17 @@ def test_the_newest_note_with_a_ledger_is_found_beside_a_newer_one_without() -> 
     assert newest is not None
     assert (newest.head.sequence, newest.ledger) == (9, None)
     assert newest_ledger(notes) == journal.ledger(7)
+
+
+def test_the_whole_is_the_sum_of_the_accounts() -> None:
+    """Records, bytes and large objects, whatever is restored."""
+    vault = new_vault()
+    for account in (ANNA, BERT):
+        journal = journal_of(account, 3)
+        journal.put("large", PHOTO)
+        fill(vault, journal)
+    plan = plan_restore(holdings(vault), Choice(), {})
+    frames = [ref.frame for account in (ANNA, BERT) for ref in vault.frames(account)]
+    assert (plan.records, plan.blobs) == (8, 2)
+    assert plan.octets == sum(frame.octets for frame in frames)
+    assert plan.octets_stored == sum(frame.length for frame in frames)

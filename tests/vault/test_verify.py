@@ -8,14 +8,17 @@ import msgspec
 import pyrage
 import pytest
 
-from keepwell.model.errors import StorageFault
+from keepwell.model.errors import Locked, StorageFault
 from keepwell.model.names import Kind
+from keepwell.model.record import Op
 from keepwell.model.weight import Weight
 from keepwell.vault import ship as shipping
+from keepwell.vault import verify_content as contents
 from keepwell.vault.catalogue import NOTHING
+from keepwell.vault.documents import EpochDocument, render_document
 from keepwell.vault.findings import Found
 from keepwell.vault.keys import Recipients
-from keepwell.vault.layout import README, VAULT_DOCUMENT
+from keepwell.vault.layout import README, VAULT_DOCUMENT, epoch_name
 from keepwell.vault.lines import render_line
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.memory_medium import MemoryMedium
@@ -24,8 +27,10 @@ from keepwell.vault.sealing import AgeSeal
 from keepwell.vault.vault import Vault
 from keepwell.vault.verify import Grade, verify
 from keepwell.vault.verify_content import verify_content, verify_object
-from tests.vault.filled import Filled, filled
-from tests.vault.journals import ANNA, BERT
+from keepwell.vault.verify_records import verify_records
+from tests.vault.filled import PHOTO, Filled, filled
+from tests.vault.journals import ANNA, BERT, Journal
+from tests.vault.vaults import fill, new_vault
 
 
 @pytest.fixture
@@ -299,3 +304,100 @@ def test_a_fork_inside_a_vault_is_found_by_records(whole: Filled) -> None:
     whole.vault.put_pack([all_of_bert(other)], level=SHIP_LEVEL)
     found = verify(whole.open(), Grade.RECORDS)
     assert [one for one in found.findings if "is another one than in other packs" in one.message]
+
+
+def test_records_that_do_not_fit_are_found_by_records() -> None:
+    """Each proves itself and follows the one before; and one puts a card into an address book that never was."""
+    vault, journal = new_vault(), Journal()
+    journal.add(Op.PUT, Kind.CONTACTS, "foes", "bob", body=b"Bob")
+    vault.put_pack([journal.run()], level=SHIP_LEVEL)
+    [finding] = verify_records(vault, [ANNA]).findings
+    assert (finding.object, finding.weight) == (ANNA, Weight.DAMAGE)
+    assert "the record behind 2" in finding.message
+
+
+def test_a_pack_that_cannot_be_read_is_damage_by_records_too() -> None:
+    """The other accounts are looked at all the same."""
+    vault, journal, beside = new_vault(), Journal(), Journal(BERT)
+    journal.put("bob")
+    broken = fill(vault, journal)
+    fill(vault, beside)
+
+    def fail(operation: str, name: str) -> None:
+        if name == broken:
+            raise StorageFault("the disk does not answer")
+
+    assert isinstance(vault.medium, MemoryMedium)
+    vault.medium.before = fail
+    [finding] = verify_records(vault, [ANNA, BERT]).findings
+    assert (finding.object, finding.message) == (ANNA, "the disk does not answer")
+
+
+def test_without_a_key_records_are_not_verified() -> None:
+    """That is told as such: nothing is said to be damaged that nobody could read."""
+    vault = new_vault(seal=AgeSeal([str(pyrage.x25519.Identity.generate().to_public())]))
+    fill(vault, Journal())
+    with pytest.raises(Locked):
+        verify_records(vault, [ANNA])
+
+
+def test_bytes_that_came_before_need_not_come_again() -> None:
+    """A record may put bytes that an earlier one brought: they are there."""
+    vault, journal = new_vault(), Journal()
+    journal.put("bob", b"the same")
+    journal.put("robert", b"the same")
+    journal.carried[-1] = msgspec.structs.replace(journal.carried[-1], body=None)
+    fill(vault, journal)
+    assert verify_records(vault, [ANNA]).findings == []
+
+
+def test_a_document_of_another_vault_is_found_by_existence(whole: Filled) -> None:
+    """As after copying one vault's files over another's."""
+    memory(whole).replace(
+        VAULT_DOCUMENT, render_document(msgspec.structs.replace(whole.document, id="v_anothervault2222"))
+    )
+    assert damaged(verify(whole.vault, Grade.EXISTENCE)) == {VAULT_DOCUMENT}
+
+
+def test_a_document_of_another_epoch_is_found_by_existence(whole: Filled) -> None:
+    """Its number is in its name and in it."""
+    memory(whole).replace(epoch_name(1), render_document(EpochDocument(epoch=7, server="other", at="")))
+    assert damaged(verify(whole.vault, Grade.EXISTENCE)) == {epoch_name(1)}
+
+
+def test_what_was_removed_while_it_was_verified_is_nothing(whole: Filled) -> None:
+    """Packs are merged and tails rolled meanwhile: what must be there, existence tells."""
+    vault, listed = whole.open(), objects(whole)
+    whole.medium.remove(named(whole, "tails/"))
+    found = verify_content(vault, listed, threads=1)
+    assert (found.findings, found.objects) == ([], len(listed) - 1)
+
+
+def test_a_large_object_is_verified_piece_by_piece(whole: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However its length and that of a piece go together, it is whole, and a flipped bit in it is found."""
+    name = named(whole, "blobs/")
+    for octets in (len(PHOTO) // 2, len(PHOTO) // 2 - 1, len(PHOTO)):
+        monkeypatch.setattr(contents, "PIECE_OCTETS", octets)
+        assert verify_content(whole.open(), objects(whole)).findings == []
+    memory(whole).replace(name, b"?" + PHOTO[1:])
+    assert damaged(verify_content(whole.open(), objects(whole))) == {name}
+
+
+def test_a_blob_that_only_a_tail_needs_is_missed(whole: Filled) -> None:
+    """No pack and no manifest speaks of it yet."""
+    before = {info.name for info in whole.medium.list("blobs/")}
+    vault = whole.open()
+    at = vault.head(ANNA).sequence
+    whole.grow(ANNA, cards=0, photo=b"another" * 30_000)
+    with whole.store.account(ANNA).reading() as snapshot:
+        [carried] = snapshot.carried(at)
+    line = shipping.line_of(carried, vault.put_blob, [])
+    tail = whole.medium.open_log("tails/0000000001-again.jsonl")
+    assert tail is not None
+    tail.append(line)
+    tail.close()
+    assert verify(whole.open(), Grade.CONTENT).findings == []
+    [blob] = {info.name for info in whole.medium.list("blobs/")} - before
+    whole.medium.remove(blob)
+    [finding] = verify(whole.open(), Grade.CONTENT).findings
+    assert (finding.object, blob in finding.message) == ("tails/0000000001-again.jsonl", True)

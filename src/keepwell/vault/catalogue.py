@@ -75,11 +75,6 @@ class Catalogue:
             facts = line.record.facts
             self._of(facts.account).tail[facts.seq] = line
 
-    def forget_tail(self) -> None:
-        """Tails are gone: packs have all of them."""
-        for holding in self._held.values():
-            holding.tail.clear()
-
     def accounts(self) -> list[AccountId]:
         """Every account of which something is held, in order."""
         return sorted(self._held)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -78,8 +79,9 @@ def _disks(device: str, mount: Mount | None, system: Path) -> set[str]:
     if mount.sort == "zfs":
         return {f"zfs:{mount.source.partition('/')[0]}"}
     if mount.source.startswith("/dev/"):
-        number = Path(mount.source).stat().st_rdev
-        return _below(f"{os.major(number)}:{os.minor(number)}", system)
+        with suppress(OSError):  # a container may name the device and not have it
+            number = Path(mount.source).stat().st_rdev
+            return _below(f"{os.major(number)}:{os.minor(number)}", system)
     return {device}
 
 

@@ -33,7 +33,17 @@ from keepwell.storage.contract import Head, Store
 from keepwell.vault.catalogue import Pack
 from keepwell.vault.documents import render_document
 from keepwell.vault.findings import VaultFinding
-from keepwell.vault.layout import BLOBS, MANIFESTS, PACKS, README, TAILS, VAULT_DOCUMENT, proves_itself, stored_hash
+from keepwell.vault.layout import (
+    BLOBS,
+    MANIFESTS,
+    PACKS,
+    README,
+    TAILS,
+    VAULT_DOCUMENT,
+    manifest_number,
+    proves_itself,
+    stored_hash,
+)
 from keepwell.vault.medium import Medium, create_or_same
 from keepwell.vault.merge import retire
 from keepwell.vault.prove import prove_account
@@ -160,10 +170,8 @@ class _Repair:
 
     def _is_believed(self, pack: Pack) -> bool:
         """Whether the index of a pack can be gone by: it is its bytes' that prove it, or the store says the same."""
-        with suppress(NotThere, StorageFault):
-            if proves_itself(pack.name, self._vault.medium.read(pack.name)):
-                return True
-        return all(self._store_agrees(account, heads) for account, heads in _heads_in([pack]).items())
+        agreed = (self._store_agrees(account, heads) for account, heads in _heads_in([pack]).items())
+        return self._is_good(pack.name) or all(agreed)
 
     def _store_agrees(self, account: AccountId, heads: Iterable[Head]) -> bool:
         """Whether the store has these records, as far as it has any so late; False when it cannot be read."""
@@ -246,17 +254,20 @@ class _Repair:
     def _publish_again(self, damaged: Sequence[str]) -> None:
         """A manifest that is good comes before those that are not go."""
         published = self._vault.put_manifest()
-        self._vault.refresh()
-        manifest = self._vault.manifest()
-        if manifest is None or manifest.number != published.number:
+        stored = [info.name for info in self._vault.medium.list(MANIFESTS)]
+        if not any(manifest_number(name) == published.number and self._is_good(name) for name in stored):
             raise StorageFault(f"the manifest that vault {self._vault.name} was just given cannot be read")
         for name in damaged:
-            with suppress(NotThere, StorageFault):
-                if proves_itself(name, self._vault.medium.read(name)):
-                    continue
-            self._vault.medium.remove(name)
+            if not self._is_good(name):
+                self._vault.medium.remove(name)
             self._done.objects.append(name)
         self._done.objects.append(MANIFESTS)
+
+    def _is_good(self, name: str) -> bool:
+        """Whether an object is what was stored under its name, as it can be read now."""
+        with suppress(NotThere, StorageFault):
+            return proves_itself(name, self._vault.medium.read(name))
+        return False
 
 
 def _heads_in(packs: Iterable[Pack]) -> dict[AccountId, list[Head]]:

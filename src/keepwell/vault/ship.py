@@ -147,31 +147,29 @@ class _RunInTheMaking:
         self._put_blob = put_blob
         self._lines: list[bytes] = []
         self._blobs: list[str] = []
-        self._first: Record | None = None
-        self._last: Record | None = None
+        self._ends: list[Record] = []
+        """The first record and the last; one when they are the same."""
 
     @property
     def head(self) -> Head:
-        return self._after if self._last is None else Head(self._last.facts.seq, self._last.hash)
+        return Head(self._ends[-1].facts.seq, self._ends[-1].hash) if self._ends else self._after
 
     def add(self, carried: Carried) -> None:
         """The next record. Raises Damaged, Forked."""
-        require_follows(self._after, self._last, carried.record)
+        require_follows(self._after, self._ends[-1] if self._ends else None, carried.record)
         self._lines.append(line_of(carried, self._put_blob, self._blobs))
-        self._first, self._last = self._first or carried.record, carried.record
+        self._ends = [*self._ends[:1], carried.record]
 
     def run(self, ledger: dict[Kind, LedgerEntry]) -> Run:
-        """What becomes a frame; the ledger is that after the last record."""
-        if self._first is None or self._last is None:
-            raise ValueError("a run without records")
-        first, last = self._first.facts, self._last.facts
+        """What becomes a frame; the ledger is that after the last record. There must be one."""
+        first, last = self._ends[0].facts, self._ends[-1].facts
         return Run(
             account=first.account,
             lineage=last.lineage,
             first=first.seq,
             last=last.seq,
             prev=first.prev,
-            head=self._last.hash,
+            head=self._ends[-1].hash,
             since=first.at,
             until=last.at,
             lines=b"".join(self._lines),

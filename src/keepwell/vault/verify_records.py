@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from keepwell.model.errors import Damaged, Fenced, KeepwellError, Locked, NotThere, StorageFault
+from keepwell.model.errors import Damaged, KeepwellError, Locked, NotThere, StorageFault
 from keepwell.model.names import AccountId, Digest, Kind, Lineage
 from keepwell.model.record import Op, Record
 from keepwell.storage.carrying import check_carried
@@ -46,7 +46,7 @@ def verify_account(vault: Vault, account: AccountId) -> Found:
         for carried in read_account([vault], account, NOTHING, passed_over):
             replay.take(carried)
         replay.check_spare_frames(vault)
-    except (Fenced, Locked):
+    except Locked:
         raise
     except StorageFault as error:
         vault.require_answers(error)

@@ -1,0 +1,113 @@
+"""One opened vault: who may write into it, and what it learns of what others do."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from keepwell.model.errors import CannotStart, Fenced, NotThere, StorageFault
+from keepwell.vault import vault as vaults
+from keepwell.vault.layout import VAULT_DOCUMENT, epoch_name
+from keepwell.vault.memory_medium import MemoryMedium
+from keepwell.vault.vault import Vault, open_vault
+from keepwell.vault.verify import Grade, verify
+from tests.support.clock import FakeClock
+from tests.vault.journals import ANNA, BERT, Journal
+from tests.vault.vaults import PLAIN, SERVER, fill, new_vault, reopened
+
+
+@pytest.fixture
+def medium() -> MemoryMedium:
+    return MemoryMedium()
+
+
+@pytest.fixture
+def vault(medium: MemoryMedium) -> Vault:
+    return new_vault(medium=medium)
+
+
+def journal_of(count: int) -> Journal:
+    journal = Journal()
+    while len(journal.carried) < count:
+        journal.put(f"card{len(journal.carried)}")
+    return journal
+
+
+def test_where_no_vault_is_none_is_opened() -> None:
+    """The hint says how one is added."""
+    with pytest.raises(NotThere) as caught:
+        open_vault("near", MemoryMedium(), lambda _document: PLAIN, FakeClock())
+    assert "vault add" in caught.value.hint
+
+
+def test_of_two_servers_that_claim_at_once_the_second_takes_the_next_epoch(vault: Vault, medium: MemoryMedium) -> None:
+    """The number was free when it was looked up, and taken when it was to be written."""
+
+    def take_first(operation: str, name: str) -> None:
+        if operation == "create" and name == epoch_name(2):
+            medium.before = lambda _operation, _name: None
+            reopened(vault).claim(msgspec.structs.replace(SERVER, server="another"))
+
+    other = reopened(vault)
+    medium.before = take_first
+    assert other.claim(SERVER) == 3
+    assert other.newest_epoch() == 3
+
+
+def test_the_epoch_of_another_server_is_not_resumed(vault: Vault) -> None:
+    """Only processes of the server that claimed it write in it."""
+    with pytest.raises(Fenced):
+        reopened(vault).resume(1, "another")
+    reopened(vault).resume(1, SERVER.server)
+
+
+def test_a_vault_that_is_open_for_reading_takes_nothing(vault: Vault) -> None:
+    """Without an epoch nobody has the right to write."""
+    with pytest.raises(CannotStart, match="reading only"):
+        reopened(vault).put_manifest()
+
+
+def test_an_index_longer_than_what_is_read_at_first_is_read(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pack of very many accounts has such a one."""
+    journal = journal_of(5)
+    fill(vault, journal)
+    monkeypatch.setattr(vaults, "INDEX_OCTETS_GUESS", 50)
+    assert reopened(vault).head(ANNA) == vault.head(ANNA)
+    assert reopened(vault).problems == []
+
+
+def test_a_pack_that_another_process_removed_is_forgotten_when_others_have_all_of_it(vault: Vault) -> None:
+    """One that nothing stands for is counted on until verifying tells that it is gone."""
+    journal, beside = journal_of(9), Journal(BERT)
+    small, lost = fill(vault, journal, 1, 4), fill(vault, beside)
+    other = reopened(vault)
+    other.resume(1, SERVER.server)
+    large = fill(other, journal)
+    other.remove_pack(small)
+    vault.medium.remove(lost)
+    vault.refresh()
+    assert {pack.name for pack in vault.packs()} == {large, lost}
+    assert (vault.head(ANNA).sequence, vault.head(BERT).sequence) == (9, 2)
+    assert lost in {one.object for one in verify(vault, Grade.EXISTENCE).findings}
+
+
+def test_what_a_server_wrote_after_its_epoch_had_ended_does_not_count(vault: Vault) -> None:
+    """Its writer was told that it lost; the pack is told, and nobody relies on it."""
+    newer = reopened(vault)
+    newer.claim(SERVER)
+    with pytest.raises(Fenced):
+        fill(vault, journal_of(4))
+    newer.refresh()
+    assert newer.packs() == []
+    [stray] = [info.name for info in newer.medium.list("packs/")]
+    messages = {one.object: one.message for one in verify(newer, Grade.EXISTENCE).findings}
+    assert "epoch 1, which had ended" in messages[stray]
+
+
+def test_a_fault_of_one_object_is_its_own_while_the_vault_is_there(vault: Vault) -> None:
+    """A folder whose disk is not mounted any more is empty: then the fault is the medium's."""
+    fault = StorageFault("the disk does not answer")
+    vault.require_answers(fault)
+    vault.medium.remove(VAULT_DOCUMENT)
+    with pytest.raises(StorageFault, match="does not answer"):
+        vault.require_answers(fault)
