@@ -10,8 +10,8 @@ import pytest
 
 from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.model.names import AccountId
-from keepwell.storage.contract import NO_INDEX, AccountStore, Carried, Store
-from keepwell.storage.memory import MemoryStore
+from keepwell.storage.contract import NO_INDEX, Carried, Store
+from keepwell.storage.memory import MemoryAccount, MemoryStore
 from keepwell.vault.documents import parse_epoch_document
 from keepwell.vault.findings import VaultFinding
 from keepwell.vault.keys import Recipients
@@ -334,7 +334,7 @@ def test_a_blob_that_no_copy_has_is_told(whole: Filled, others: list[str]) -> No
 class Closed(MemoryStore):
     """A store one of whose accounts cannot be read just now."""
 
-    def account(self, account: AccountId) -> AccountStore:
+    def account(self, account: AccountId) -> MemoryAccount:
         if account == ANNA:
             raise Unavailable(f"{ANNA} is being moved")
         return super().account(account)

@@ -5,15 +5,22 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from pyrage.x25519 import Identity
 
-from keepwell.model.errors import BadRequest, NotThere
-from keepwell.model.names import Kind
-from keepwell.vault.layout import PACKS
+from keepwell.model.errors import BadRequest, Damaged, NotThere, StorageFault
+from keepwell.model.names import Digest, Kind
+from keepwell.model.record import digest_of
+from keepwell.vault.documents import Manifest, render_manifest
+from keepwell.vault.layout import BLOBS, MANIFESTS, PACKS, manifest_name
+from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.salvage.gather import Gatherer, PlaceFound, Sort, sort_of
-from keepwell.vault.salvage.places import MediumPlace, open_place
+from keepwell.vault.salvage.places import FolderPlace, MediumPlace, open_place
 from keepwell.vault.salvage.shelf import Shelf
+from keepwell.vault.sealing import AgeSeal
 from keepwell.vault.vault import Vault
+from tests.vault.filled import Filled
 from tests.vault.journals import ANNA, Journal
 from tests.vault.vaults import damage, fill, new_vault
 
@@ -122,3 +129,116 @@ def test_a_place_must_be_one() -> None:
         open_place("ftp://somewhere/else")
     with pytest.raises(NotThere):
         open_place("/nowhere/at/all")
+
+
+def gathered_from(folder: Path, tmp_path: Path, *keys: Identity) -> tuple[Shelf, PlaceFound]:
+    gatherer = Gatherer([FolderPlace(folder)], keys)
+    shelf = Shelf(tmp_path / "shelf.db", gatherer.read_at)
+    [found] = gatherer.gather(shelf)
+    return shelf, found
+
+
+def test_an_object_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    """It is told, and the rest is looked at."""
+    vault, journal = small_vault()
+    broken = vault.frames(ANNA)[0].pack
+
+    def fail(_operation: str, name: str) -> None:
+        if name == broken:
+            raise StorageFault("the disk does not answer")
+
+    assert isinstance(vault.medium, MemoryMedium)
+    vault.medium.before = fail
+    shelf, found = gathered(vault, tmp_path)
+    with closing(shelf):
+        assert list(shelf.records(ANNA)) == [one.record for one in journal.carried[5:]]
+        assert [(fault.name, fault.message) for fault in found.faults] == [(broken, "the disk does not answer")]
+
+
+def test_a_damaged_manifest_and_a_damaged_blob_are_told(tmp_path: Path) -> None:
+    """The damaged bytes get on no shelf, and what the manifest said is not known."""
+    vault, journal = small_vault()
+    [manifest] = [info.name for info in vault.medium.list(MANIFESTS)]
+    [blob] = [info.name for info in vault.medium.list(BLOBS)]
+    for name in (manifest, blob):
+        damage(vault, name)
+    shelf, found = gathered(vault, tmp_path)
+    with closing(shelf):
+        assert {fault.name for fault in found.faults} == {manifest, blob}
+        assert not shelf.has_body(Digest(journal.carried[-1].record.facts.digest or ""))
+
+
+def test_of_several_manifests_the_newest_says_what_is_missing(tmp_path: Path) -> None:
+    """Whatever the order is in which they are found: an older copy of the vault may lie beside."""
+    old = Manifest(
+        manifest=1, vault="v_near", epoch=1, number=1, at="", packs={"packs/old": 1}, accounts={}, documents={}
+    )
+    new = msgspec.structs.replace(old, number=2, packs={"packs/new": 1})
+    for folder, manifest in (("a", new), ("b", old)):
+        stored = render_manifest(manifest)
+        path = tmp_path / "copies" / folder / manifest_name(manifest.number, stored)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(stored)
+    shelf, found = gathered_from(tmp_path / "copies", tmp_path)
+    shelf.close()
+    assert [fault.name for fault in found.faults] == ["packs/new"]
+
+
+def test_what_looks_like_an_account_and_is_none_is_told(tmp_path: Path) -> None:
+    """A file that lost its name, and of which nothing but the first bytes is left."""
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "lost+found" / "#1234").write_bytes(b"SQLite format 3\0" + bytes(4080))
+    shelf, found = gathered_from(tmp_path / "lost+found", tmp_path)
+    with closing(shelf):
+        assert (shelf.accounts(), [fault.name for fault in found.faults]) == ([], ["#1234"])
+
+
+def test_a_tail_that_no_key_opens_still_says_how_far_it_led(tmp_path: Path) -> None:
+    """So that the loss report knows what is missing."""
+    seal = AgeSeal([str(Identity.generate().to_public())])
+    made = Filled(seal=seal)
+    made.grow(ANNA, cards=1)
+    tail = made.confirm(ANNA, cards=2)
+    shelf, found = gathered(made.vault, tmp_path)
+    with closing(shelf):
+        assert (list(shelf.records(ANNA)), shelf.head(ANNA, set())) == ([], made.head(ANNA).sequence)
+        assert [(fault.name, "other keys" in fault.message) for fault in found.faults] == [(tail, True)]
+
+
+def test_a_place_is_a_folder_a_file_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by path or URL; links are not followed, they may lead in circles or out of what was meant."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"KEEPWELL_VAULT_SALVAGE_{name}", "key")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "one").write_bytes(b"one")
+    (tmp_path / "below" / "link").symlink_to(tmp_path / "below" / "one")
+    for text in (str(tmp_path), f"file://{tmp_path}"):
+        assert [info.name for info in open_place(text).objects()] == ["below/one"]
+    alone = open_place(str(tmp_path / "below" / "one"))
+    assert [(info.name, alone.read(info.name)) for info in alone.objects()] == [("one", (b"one", 0))]
+    with closing(open_place("s3://bucket/prefix?endpoint=http://127.0.0.1:9")) as bucket:
+        assert isinstance(bucket, MediumPlace)
+
+
+def test_what_is_not_there_any_more_is_told_from_what_cannot_be_opened(tmp_path: Path) -> None:
+    """The first was removed meanwhile, the second is a fault of the disk, or of its file system."""
+    (tmp_path / "one").write_bytes(b"one")
+    place = FolderPlace(tmp_path)
+    with pytest.raises(NotThere, match="any more"):
+        place.read("two")
+    with pytest.raises(StorageFault, match="cannot be opened"):
+        place.read("one/below")
+
+
+def test_bytes_that_changed_since_they_were_found_are_not_taken(tmp_path: Path) -> None:
+    """Somebody writes there while it is salvaged."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "bob.vcf").write_bytes(b"Bob")
+    shelf, _found = gathered_from(tmp_path / "files", tmp_path)
+    with closing(shelf):
+        assert shelf.body(digest_of(b"Bob")) == b"Bob"
+        (tmp_path / "files" / "bob.vcf").write_bytes(b"Rob")
+        with pytest.raises(Damaged, match="a moment ago"):
+            shelf.body(digest_of(b"Bob"))
+        with pytest.raises(Damaged, match="not found"):
+            shelf.body(digest_of(b"never there"))

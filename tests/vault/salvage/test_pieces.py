@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 
 import pytest
+from backports import zstd
 from pyrage.x25519 import Identity
 
 from keepwell.model.record import Record, digest_of
 from keepwell.vault.lines import render_line
 from keepwell.vault.pack import PackIndex, Run, render_pack
-from keepwell.vault.salvage.pieces import Piece, opened_tail, pieces_of, unpacked_frames
+from keepwell.vault.salvage.pieces import ZSTD_MAGIC, Piece, heads_said, opened_tail, pieces_of, unpacked_frames
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
 from keepwell.vault.tail import Tail
 from tests.vault.journals import ANNA, BERT, Journal
@@ -162,3 +165,27 @@ def test_other_keys_open_nothing() -> None:
     """What is encrypted to other keys gives no record, and no error."""
     stored, _index = pack_of([journal_of(3).run()], AgeSeal([str(Identity.generate().to_public())]))
     assert records_in(stored) == []
+
+
+def test_facts_that_hash_right_and_are_no_record_prove_nothing() -> None:
+    """Whoever wrote them, they are of no account."""
+    facts = b'{"account":5}'
+    line = facts[:-1] + b',"hash":"' + hashlib.sha256(facts).hexdigest().encode() + b'"}'
+    assert list(pieces_of(line)) == []
+
+
+def test_what_a_sealed_line_says_badly_is_passed_over() -> None:
+    """Damaged base64, or heads that are none; the other lines count."""
+    sealed = base64.b64encode(AgeSeal([str(KEY.to_public())], [KEY]).seal(b"opened")).decode()
+    tail = f'{{"heads":{{"a":"b"}},"age":"abc"}}\n{{"heads":{{"{ANNA}":[3,"ff"]}},"age":"{sealed}"}}\n'.encode()
+    assert list(opened_tail(tail, [KEY])) == [b"", b"opened"]
+    assert list(heads_said(tail)) == [{ANNA: (3, "ff")}]
+
+
+def test_bytes_within_a_frame_that_look_like_another_are_no_other() -> None:
+    """Large bytes that cannot be packed stand in a frame as they are."""
+    draw = random.Random(1)
+    octets = draw.randbytes(500) + ZSTD_MAGIC + draw.randbytes(500)
+    stored = zstd.compress(octets)
+    assert stored.count(ZSTD_MAGIC) == 2
+    assert list(unpacked_frames(stored * 2, [])) == [octets, octets]

@@ -304,3 +304,36 @@ def told_by(steps: list[tuple[int, int, int]]) -> Journal:
             journal.add(Op.DROP, Kind.CONTACTS, collection)
             del state[collection]
     return journal
+
+
+def test_a_record_that_does_not_fit_comes_anew_with_what_it_shows() -> None:
+    """It follows the one before and puts a card into an address book that nothing made: that was there, then."""
+    journal = Journal()
+    journal.add(Op.PUT, Kind.CONTACTS, "foes", "bob", body=b"Bob")
+    plan = planned(journal)
+    assert [one.facts.seq for one in plan.kept] == [1, 2]
+    assert [(one.op, one.collection) for one in plan.anew] == [(Op.MAKE, "foes"), (Op.PUT, "foes")]
+
+
+def test_what_was_said_of_the_account_behind_a_gap_is_said_again() -> None:
+    """That it was closed, and opened: it changes no item."""
+    journal = Journal()
+    journal.put("bob")
+    journal.add(Op.CLOSE)
+    plan = planned(journal, gone=[3])
+    assert [one.op for one in plan.anew] == [Op.CLOSE]
+
+
+def test_of_the_folders_above_only_those_that_are_not_there_are_made() -> None:
+    """A photo behind a gap shows that the folder that it is in was there, and those above that one."""
+    journal = Journal()
+    journal.add(Op.MAKE, Kind.PHOTOS, "trip")
+    journal.add(Op.MAKE, Kind.PHOTOS, "trip/monday")
+    journal.add(Op.MAKE, Kind.PHOTOS, "trip/monday/morning")
+    journal.add(Op.PUT, Kind.PHOTOS, "trip/monday/morning", "sun.jpg", body=b"sun")
+    plan = planned(journal, gone=[4, 5])
+    assert [(one.op, one.collection) for one in plan.anew] == [
+        (Op.MAKE, "trip/monday"),
+        (Op.MAKE, "trip/monday/morning"),
+        (Op.PUT, "trip/monday/morning"),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from keepwell.model.names import HOME_OF, Kind
 from keepwell.model.record import Op
@@ -58,17 +59,16 @@ def kinds_to_hold(loss: AccountLoss, said: Said) -> list[Kind]:
 def _lacking(plan: AccountPlan) -> Iterator[LostItem]:
     for one in plan.lacking:
         facts = one.facts
-        if facts.kind is not None:
-            yield LostItem(
-                kind=facts.kind,
-                collection=facts.collection,
-                name=facts.name,
-                seq=facts.seq,
-                at=facts.at,
-                size=facts.size or 0,
-                fate=Fate.INCOMPLETE,
-                is_current=one.is_current,
-            )
+        yield LostItem(
+            kind=cast(Kind, facts.kind),  # a put without a kind has no place, and nothing is noted of it
+            collection=facts.collection,
+            name=facts.name,
+            seq=facts.seq,
+            at=facts.at,
+            size=facts.size or 0,
+            fate=Fate.INCOMPLETE,
+            is_current=one.is_current,
+        )
 
 
 def additions(plan: AccountPlan, said: Said, has_bytes: HasBytes) -> list[Addition]:

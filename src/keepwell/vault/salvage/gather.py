@@ -193,8 +193,8 @@ class _Looking:
                 self._look_at_blob(name, octets)
             case Sort.OTHER:
                 self._shelf.add_file(LooseFile(self._number, name, digest_of(octets), len(octets)))
-            case Sort.WAL | Sort.KEY | Sort.OURS:
-                pass
+            case _:
+                pass  # keys were read before, a log with its file; nothing else has data
 
     def _is_readme(self, name: str) -> bool:
         """Whether it is the one that lies in every vault."""

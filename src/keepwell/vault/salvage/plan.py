@@ -257,11 +257,10 @@ class _Planning:
     def _note(self, facts: Facts) -> None:
         """What is known of the item after this record, in numbers as they were."""
         place = _place(facts)
-        if place is None:
+        if place is None or facts.kind is None:
             return
         name = (*place, facts.name)
-        if facts.kind is not None:
-            self.plan.kinds[facts.kind] = facts.seq
+        self.plan.kinds[facts.kind] = facts.seq
         if facts.op is not Op.SET:
             self.plan.changed[name] = facts.seq
         if facts.op is Op.PUT and self._lacks_bytes(facts):
