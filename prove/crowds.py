@@ -25,6 +25,10 @@ HEAD_SECONDS_MAX: Final = 30
 """What the server gives a client for a request's head."""
 PATIENCE_SECONDS: Final = 240.0
 """A device's, for everything that it wants: two thousand wait for two cores."""
+NEWCOMER_SECONDS_MAX: Final = 20.0
+"""Less than what silent connections are given: whoever is served by then did not wait for their end."""
+FILES_FEW: Final = 500
+"""What a process may have open on a system that allows little."""
 BOOK: Final = f"/dav/contacts/{ATTACKER}/contacts/"
 
 _PRINCIPAL: Final = '<propfind xmlns="DAV:"><prop><current-user-principal/></prop></propfind>'
@@ -115,8 +119,8 @@ async def _lorises(under: Siege, count: int) -> None:
     ended = await asyncio.gather(*(_loris(under, number, seconds) for number in range(count)))
     under.unit.figures["slow connections"] += count
     if under.unit.full:
-        in_head = [closed for number, closed in enumerate(ended) if number % len(_SLOW) == 0]
-        under.unit.require_that(all(in_head), f"{in_head.count(False)} heads are still waited for after {seconds} s")
+        unknown = [closed for number, closed in enumerate(ended) if number % len(_SLOW) < _UNKNOWN]
+        under.unit.require_that(all(unknown), f"{unknown.count(False)} who did not sign in are waited for {seconds} s")
 
 
 _SLOW: Final = (
@@ -126,6 +130,8 @@ _SLOW: Final = (
     "PUT {book}slow.vcf HTTP/1.1\r\nHost: x\r\nAuthorization: {password}\r\nTransfer-Encoding: chunked\r\n\r\n1",
 )
 """How each begins; what follows are letters, one at a time."""
+_UNKNOWN: Final = 2
+"""Of these the first two have not signed in: for whoever has, nobody's patience is limited."""
 
 
 async def _loris(under: Siege, number: int, seconds: float) -> bool:
@@ -167,15 +173,46 @@ async def _silence(under: Siege, count: int) -> None:
             *(asyncio.open_connection("127.0.0.1", under.world.port) for _ in range(min(500, count)))
         )
     under.unit.figures["silent connections"] += len(opened)
-    before = sum(under.world.claims.counted.values())
-    await asyncio.sleep(HEAD_SECONDS_MAX + 15 if under.unit.full else 2)
-    served = sum(under.world.claims.counted.values()) - before
-    under.unit.require_that(served > 0, "nobody else was served beside them")
+    deadline = time.monotonic() + (HEAD_SECONDS_MAX + 15 if under.unit.full else 2)
+    while time.monotonic() < deadline:
+        await asyncio.wait_for(_newcomer(under), NEWCOMER_SECONDS_MAX)
+        await asyncio.sleep(0.2)
     if under.unit.full:
         left = sum(not reader.at_eof() for reader, _ in opened)
         under.unit.require_that(left == 0, f"{left} of them are still open after {HEAD_SECONDS_MAX + 15} s")
     for _, writer in opened:
         writer.close()
+
+
+def few_files(unit: Unit) -> None:
+    """A server that may have few files open: more connections than that must not take those that storing needs."""
+    with siege(unit, before=("prlimit", f"--nofile={FILES_FEW}:{FILES_FEW}")) as under:
+        raise_file_limit()
+        asyncio.run(_beside_storing(under, 2 * FILES_FEW))
+
+
+async def _beside_storing(under: Siege, count: int) -> None:
+    """The neighbour, who is connected, writes on; whoever comes anew may have to wait."""
+    opened = await asyncio.gather(
+        *(asyncio.open_connection("127.0.0.1", under.world.port) for _ in range(count)), return_exceptions=True
+    )
+    under.unit.figures["silent connections"] += count
+    before = sum(under.world.claims.counted.values())
+    await asyncio.sleep(HEAD_SECONDS_MAX + 15 if under.unit.full else 2)
+    served = sum(under.world.claims.counted.values()) - before
+    under.unit.require_that(served > 0, "the neighbour was not served any more")
+    for one in opened:
+        if not isinstance(one, BaseException):
+            one[1].close()
+
+
+async def _newcomer(under: Siege) -> None:
+    """Somebody who was not connected before: the neighbour's connections are as old as the server."""
+    device = Device(under, "newcomer", *await asyncio.open_connection("127.0.0.1", under.world.port))
+    status, told = await device.ask("PROPFIND", "/dav/", _PRINCIPAL.encode(), "Depth: 0")
+    under.unit.require_that(status == 207, f"a newcomer was answered {status} {told[:300]!r}")
+    under.unit.figures["newcomers served beside them"] += 1
+    device.writer.close()
 
 
 def raise_file_limit() -> None:
@@ -188,4 +225,5 @@ CASES: Final = (
     Case("reconnect-storm", "two thousand devices connect and sync at once", reconnect_storm, alone=True),
     Case("slow-loris", "hundreds of connections that send an octet now and then", slow_loris, alone=True),
     Case("half-open", "ten thousand connections that say nothing", half_open, alone=True),
+    Case("few-files", "more connections than a server may have files", few_files, needs=("prlimit",), alone=True),
 )

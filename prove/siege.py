@@ -71,14 +71,17 @@ class Siege:
 
 @contextmanager
 def siege(
-    unit: Unit, *, options: Sequence[str] = (), memory_megabytes_max: int = MEMORY_MEGABYTES_MAX
+    unit: Unit, *, before: Sequence[str] = (), memory_megabytes_max: int = MEMORY_MEGABYTES_MAX
 ) -> Iterator[Siege]:
-    """A server with a confirming vault, while the neighbour works; everything is required at the end."""
+    """A server with a confirming vault, while the neighbour works; everything is required at the end.
+
+    `before` stands before the command that serves.
+    """
     logins = (ATTACKER, NEIGHBOUR)
     world = World(unit.folder / "ground", unit.folder / "data", str(unit.folder / "vault"), logins)
     try:
         world.found()
-        world.start(options=options)
+        world.start(before=before)
         password = world.passwords.pop(ATTACKER)
         load = Load(world.port, world.passwords, world.claims, str(unit.seed), 2, TIMEOUT_SECONDS)
         (worker,) = workers_of(world)

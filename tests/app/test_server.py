@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -19,7 +21,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from keepwell.app import asgi
 from keepwell.app.log import configure_log
+from keepwell.app.server import connections_max
+from keepwell.storage.sqlite import files_of_accounts_max
 from tests.support.server import KEEPWELL, Server, ServerFailedError, running_server
 
 CARD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:%d\r\nFN:Bob\r\nEND:VCARD\r\n"
@@ -276,3 +281,35 @@ def test_every_request_leaves_one_line(tmp_path: Path) -> None:
     assert '"status":201' in lines[0]
     assert password not in log
     assert "VCARD" not in log
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends a small body an octet now and then gets the answer before its end, and the connection is closed."""
+    monkeypatch.setattr(asgi, "DRAIN_SECONDS_MAX", 0.01)
+    sent: list[str] = []
+
+    async def receive() -> asgi.Message:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: asgi.Message) -> None:
+        sent.append(str(message["type"]))
+
+    async def answer() -> None:
+        _receive, draining = asgi._reading_all_before_answering(receive, send)
+        for kind in ("http.response.start", "http.response.body"):
+            await draining({"type": kind})
+
+    asyncio.run(answer())
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"),
+    [(256, 64), (1024, 128), (4096, 1920), (20_000, 17_824), (1 << 20, 32_768), (resource.RLIM_INFINITY, 32_768)],
+)
+def test_connections_leave_files_for_storing(files: int, connections: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects does not take the files that accounts are kept in, however few a process may have."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (files, files))
+    assert connections_max() == connections
+    assert files == resource.RLIM_INFINITY or connections <= 64 or connections + files_of_accounts_max() < files

@@ -6,6 +6,7 @@ request log, bound what it holds of requests, and open and close the data folder
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -43,6 +44,9 @@ Face = Callable[[Scope, Receive, Send], Awaitable[int]]
 
 DRAINED_OCTETS_MAX = 64 * 1024
 """Bodies up to this size are read to their end even when the answer does not depend on them."""
+
+DRAIN_SECONDS_MAX = 10.0
+"""So long is waited for the rest of such a body."""
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _DAV_PREFIXES = ("/dav/", "/.well-known/ca")
@@ -143,9 +147,10 @@ def _reading_all_before_answering(receive: Receive, send: Send) -> tuple[Receive
     """The same, but a body that nobody read is read before the answer is sent.
 
     The HTTP library closes a connection whose request it could not finish reading, and programs that sign in only
-    when asked to (a 401 to a PROPFIND with a body) would connect anew each time.
+    when asked to (a 401 to a PROPFIND with a body) would connect anew each time. Who does not send it soon has to:
+    nobody holds a connection for ever without signing in.
     """
-    whole = False
+    whole = gave_up = False
 
     async def noting_receive() -> Message:
         nonlocal whole
@@ -154,8 +159,14 @@ def _reading_all_before_answering(receive: Receive, send: Send) -> tuple[Receive
         return message
 
     async def draining_send(message: Message) -> None:
-        while not whole:
-            await noting_receive()
+        nonlocal gave_up
+        if not whole and not gave_up:
+            try:
+                async with asyncio.timeout(DRAIN_SECONDS_MAX):
+                    while not whole:
+                        await noting_receive()
+            except TimeoutError:
+                gave_up = True
         await send(message)
 
     return noting_receive, draining_send

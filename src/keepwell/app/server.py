@@ -21,14 +21,28 @@ from keepwell.app.look_back import Told
 from keepwell.app.start import prepare
 from keepwell.app.wiring import open_keepwell
 from keepwell.ground.entropy import SystemEntropy, base32_word
-from keepwell.ground.process import give_back_memory, keep_files_private, raise_file_limit, require_free_port
+from keepwell.ground.process import (
+    give_back_memory,
+    keep_files_private,
+    open_files_max,
+    raise_file_limit,
+    require_free_port,
+)
 from keepwell.model.errors import CannotStart
 from keepwell.storage.family import claim
+from keepwell.storage.sqlite import files_of_accounts_max
 
 HEADER_MILLISECONDS_MAX: Final = 30_000
 """How long a client may take to send its request's head."""
 
 BACKLOG: Final = 2048
+
+CONNECTIONS_MAX: Final = 32_768
+"""Connections that a worker holds at once; the next ones wait for one of them to end."""
+
+_CONNECTIONS_MIN: Final = 64
+_OTHER_FILES: Final = 128
+"""Files that are neither connections nor of open accounts."""
 
 
 def serve(
@@ -68,6 +82,16 @@ def _require_free_port(options: ServeOptions) -> None:
         ) from error
 
 
+def connections_max() -> int:
+    """How many connections a worker holds at once: whoever connects must not take the files that storing needs.
+
+    Fewer than there may be are no help either. Connections that say nothing are closed after HEADER_MILLISECONDS_MAX,
+    and until then nobody else would get in.
+    """
+    left = open_files_max() - files_of_accounts_max() - _OTHER_FILES
+    return max(_CONNECTIONS_MIN, min(left, CONNECTIONS_MAX))
+
+
 def _granian(options: ServeOptions) -> MPServer:
     return MPServer(
         "keepwell.app.asgi:make_application",
@@ -80,6 +104,7 @@ def _granian(options: ServeOptions) -> MPServer:
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
+        backpressure=connections_max(),
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS_MAX),
         log_level=LogLevels.warning,
         ssl_cert=options.tls_cert,

@@ -40,6 +40,12 @@ def give_back_memory() -> None:
     gc.freeze()
 
 
+def open_files_max() -> int:
+    """How many files this process may have open."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
 def end_with_parent(parent: int | None = None) -> None:
     """Be told to stop (SIGTERM) when the parent dies, however it does; Linux only, elsewhere nothing happens.
 

@@ -10,7 +10,6 @@ tells.
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import apsw
 from keepwell.ground.clock import Clock, SystemClock, render_moment
 from keepwell.ground.durable import make_folder, sync_file
 from keepwell.ground.entropy import Entropy, SystemEntropy, base32_word
+from keepwell.ground.process import open_files_max
 from keepwell.model.errors import AlreadyThere, CannotStart, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest, Kind, Lineage
 from keepwell.storage.blobs import FileBlobs
@@ -269,5 +269,9 @@ def _require_last(path: Path, account: AccountId, last: Head | None) -> None:
 
 def _open_accounts_max() -> int:
     """As many as the process may have files for: an open account has up to eight."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(OPEN_ACCOUNTS_MAX, max(8, (soft - _OTHER_FILES) // _FILES_OF_ACCOUNT))
+    return min(OPEN_ACCOUNTS_MAX, max(8, (open_files_max() - _OTHER_FILES) // _FILES_OF_ACCOUNT))
+
+
+def files_of_accounts_max() -> int:
+    """How many files the accounts that stay open may take of those that this process may have."""
+    return _open_accounts_max() * _FILES_OF_ACCOUNT
