@@ -13,8 +13,10 @@ import msgspec
 import pytest
 
 from keepwell.model.names import Kind
-from keepwell.model.record import Record, digest_of, is_proven
+from keepwell.model.record import Op, Record, digest_of, is_proven
+from keepwell.storage.contract import Entry, Transaction
 from keepwell.storage.sqlite_carving import Pages
+from keepwell.storage.sqlite_files import connect
 from keepwell.storage.sqlite_fragments import (
     accounts_named,
     bodies,
@@ -24,8 +26,10 @@ from keepwell.storage.sqlite_fragments import (
     proven_records,
 )
 from keepwell.storage.sqlite_snapshot import record_from
+from keepwell.storage.sqlite_transaction import BLOB_OCTETS_MIN
 from tests.storage.damaged import (
     ANNA,
+    HEADER_OCTETS_MAX,
     PAGE,
     AccountFile,
     account_file,
@@ -195,3 +199,73 @@ def test_long_bytes_in_the_log_are_put_together(running: tuple[bytes, bytes, lis
 def test_a_record_is_not_taken_for_another_account(file: AccountFile) -> None:
     """Whose record it is, the hash proves: under another account's id none is found."""
     assert list(proven_records(Pages(file.octets), [type(ANNA)("a_bertbertbertbert")])) == []
+
+
+def test_a_row_at_the_beginning_of_a_page_that_is_none_is_passed_over(file: AccountFile) -> None:
+    """Of a file that lost its beginning the pages are elsewhere: nothing is found that was never there."""
+    all_records = {record.hash for record in file.records}
+    places = [file.octets.find(record.facts.at.encode()) for record in file.records[:40]]
+    for place in places:
+        for before in range(HEADER_OCTETS_MAX):
+            start = (place - before) % PAGE
+            assert found_records(file.octets[start : start + 8 * PAGE]) <= all_records
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> tuple[Path, Callable[..., Pages]]:
+    """An account's file, and what changes it as no Keepwell does, and reads what is left."""
+    with closing(new_store(tmp_path)) as store:
+        store.create(ANNA, [open_account, lambda transaction: fill(transaction, 20, 1)])
+    [path] = tmp_path.glob("accounts/??/a_*.db")
+
+    def change(*statements: str) -> Pages:
+        with closing(connect(path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return Pages(path.read_bytes())
+
+    return path, change
+
+
+def test_an_account_that_is_none_is_not_named(odd: tuple[Path, Callable[..., Pages]]) -> None:
+    """What stands there is no id: then nobody's file it is."""
+    pages = odd[1]("UPDATE meta SET value = 'account-of-nobody' WHERE key = 'account'", "VACUUM")
+    assert accounts_named(pages) == []
+
+
+def test_what_rows_say_badly_is_not_heard(odd: tuple[Path, Callable[..., Pages]]) -> None:
+    """A kind that is none, in a ledger or of a collection."""
+    pages = odd[1]("UPDATE ledger SET kind = 'pictures'", "UPDATE collections SET kind = 'pictures'", "VACUUM")
+    assert (ledgers_said(pages), list(collections_said(pages))) == ([], [])
+
+
+def test_of_several_ledgers_the_newest_is_heard(tmp_path: Path) -> None:
+    """Pages of an earlier state may lie in a file as well, before the newer ones or behind them."""
+    states, last = list[bytes](), 0
+    for number in range(2):
+        with closing(new_store(tmp_path)) as store:
+            place = store.account(ANNA) if states else store.create(ANNA, [open_account])
+            place.transact([lambda transaction, number=number: fill(transaction, 8, number)])
+            with place.reading() as snapshot:
+                last = snapshot.head().sequence
+        [path] = tmp_path.glob("accounts/??/a_*.db")
+        states.append(path.read_bytes())
+    older, newer = states
+    assert [[one.seq for one in ledgers_said(Pages(octets))] for octets in (older + newer, newer + older)] == [
+        [last]
+    ] * 2
+
+
+def test_large_bytes_are_not_in_the_file(tmp_path: Path) -> None:
+    """They lie beside it: a row says that they are somewhere, and brings none."""
+    body = b"x" * BLOB_OCTETS_MIN
+
+    def put(transaction: Transaction) -> None:
+        open_account(transaction)
+        entry = Entry(Op.PUT, "phone", Kind.CONTACTS, "friends", "a", "a", "text/vcard", digest_of(body), len(body))
+        transaction.append(entry, body)
+
+    with closing(new_store(tmp_path)) as store:
+        store.create(ANNA, [put])
+    [path] = tmp_path.glob("accounts/??/a_*.db")
+    assert list(bodies(Pages(path.read_bytes()))) == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from keepwell.model.errors import AlreadyThere, Damaged, StorageFault, Unavailable
 from keepwell.model.names import AccountId
 from keepwell.model.record import digest_of
+from keepwell.storage import sqlite_files
 from keepwell.storage import writers as writers_module
 from keepwell.storage.blobs import FileBlobs
 from keepwell.storage.contract import Transaction
@@ -194,3 +197,122 @@ def test_a_fault_while_looking_for_changes_is_one(store: SqliteStore, monkeypatc
             account.version()
     account._watcher = None
     assert account.version() > 0
+
+
+def test_a_snapshot_that_cannot_begin_gives_its_connection_back(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a fault of that connection, which is closed; the next reader gets another."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"))
+    connection = account._borrow()
+    connection.execute("BEGIN")
+    with monkeypatch.context() as patch:
+        patch.setattr(account, "_borrow", lambda: connection)
+        with pytest.raises(StorageFault), account.reading():
+            pass
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob"]
+
+
+def test_another_process_that_writes_for_long_is_told(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write is refused for now, and works when the other has ended."""
+    account = store.create(ANNA, [make()])
+    monkeypatch.setattr(sqlite_files, "BUSY_MILLISECONDS", 1)
+    with closing(sqlite_files.connect(next(tmp_path.glob("accounts/*/*.db")))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="written by another process"):
+            account.transact([put("bob")])
+        other.execute("ROLLBACK")
+    done(account, put("bob"))
+
+
+def test_an_account_that_was_closed_writes_once_more_and_keeps_nothing_open(store: SqliteStore) -> None:
+    """Whoever still had it when it was closed for not being used may finish."""
+    account = store.create(ANNA, [make()])
+    account.close()
+    done(account, put("bob"))
+    assert account._writer is None
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob"]
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["never used", "used before"])
+def test_an_account_whose_folder_is_gone_is_not_written(store: SqliteStore, tmp_path: Path, used: bool) -> None:
+    """There is nothing to lock, and nothing is made in its place."""
+    account = store.create(ANNA, [make()])
+    if used:
+        done(account, put("bob"))
+    shutil.rmtree(tmp_path / "accounts" / "an")
+    with pytest.raises(Unavailable):
+        account.transact([put("eve")])
+    with pytest.raises(Unavailable), account.reading():
+        pass
+    assert not (tmp_path / "accounts" / "an").exists()
+
+
+def test_a_file_that_cannot_be_read_is_not_proven(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A medium that does not answer says nothing of the bytes on it."""
+    account = store.create(ANNA, [make()])
+    monkeypatch.setattr("keepwell.storage.sqlite_account.prove_readable", fail)
+    with pytest.raises(StorageFault):
+        account.prove_readable()
+
+
+@pytest.mark.parametrize("broken", ["sync_file", "appear"])
+def test_an_account_that_cannot_be_made_durable_is_not_made(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Nothing of it stays, and it can be made when the medium answers again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(f"keepwell.storage.sqlite.{broken}", fail)
+        with pytest.raises(StorageFault):
+            store.create(ANNA, [make()])
+    assert [path for path in tmp_path.glob("accounts/**/*") if path.is_file()] == []
+    store.create(ANNA, [make()])
+
+
+def test_an_account_whose_log_stays_is_not_made(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records would be in a log that does not get its name with it."""
+
+    def keep_log(path: Path) -> None:
+        path.with_name(path.name + "-wal").write_bytes(b"records")
+
+    monkeypatch.setattr("keepwell.storage.sqlite.sync_file", keep_log)
+    with pytest.raises(StorageFault, match="could not be closed"):
+        store.create(ANNA, [make()])
+    assert [path for path in tmp_path.glob("accounts/**/*") if path.is_file()] == []
+
+
+def test_an_account_that_cannot_be_set_aside_stays(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a fault, and the account is read as before."""
+    done(store.create(ANNA, [make()]), put("bob"))
+    with monkeypatch.context() as patch:
+        patch.setattr("keepwell.storage.sqlite.vanish", fail)
+        with pytest.raises(StorageFault, match="set it aside"):
+            store.set_aside(ANNA)
+    with store.account(ANNA).reading() as snapshot:
+        assert names(snapshot) == ["bob"]
+
+
+def test_blobs_that_cannot_be_removed_are_told(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may believe that they are gone."""
+    body = b"x" * 200_000
+    store.blobs.put(body)
+    with monkeypatch.context() as patch:
+        patch.setattr("keepwell.storage.sqlite.sweep", fail)
+        with pytest.raises(StorageFault, match="removed"):
+            store.sweep_blobs([digest_of(body)])
+    assert store.sweep_blobs([digest_of(body)]) == [digest_of(body)]
+
+
+def test_a_head_that_cannot_be_read_is_no_damage(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes in the head's place, and the account is not suspected."""
+    store.create(ANNA, [make()])
+    monkeypatch.setattr("keepwell.storage.sqlite.read_head", fail)
+    [(account, error)] = store.read_heads()
+    assert (account, type(error), store.suspects.all()) == (ANNA, OSError, [])

@@ -202,3 +202,17 @@ def test_missing_bytes_are_told_when_they_are_carried(store: SqliteStore, tmp_pa
     with account.reading() as snapshot:
         assert names(snapshot) == ["bob", "eve", "photo"]
         assert friends(snapshot).count == 3
+
+
+def test_with_more_bytes_than_may_be_kept_it_comes_to_the_same(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be indexed is read back then."""
+    account = store.create(ANNA, [make()])
+    done(account, *(put(f"card {number}", b"body %d" % number) for number in range(9)))
+    monkeypatch.setattr(sqlite_restore, "KEPT_OCTETS_MAX", 20)
+    with closing(SqliteStore(tmp_path / "other")) as other:
+        restored = other.restore(ANNA, carried(account), worded)
+        with restored.reading() as snapshot:
+            texts = dict(snapshot.search_texts(friends(snapshot).id, []))
+    assert texts == {f"card {number}": worded(Home.CONTACTS, b"body %d" % number).search_text for number in range(9)}

@@ -9,13 +9,16 @@ from pathlib import Path
 import apsw
 import pytest
 
-from keepwell.model.errors import CannotStart, Damaged, StorageFault
-from keepwell.model.names import AccountId, Home
-from keepwell.model.record import digest_of
+from keepwell.model.errors import CannotStart, Damaged, Forked, Held, StorageFault
+from keepwell.model.names import AccountId, Home, Kind, Lineage
+from keepwell.model.record import Op, digest_of
 from keepwell.storage import sqlite as sqlite_module
 from keepwell.storage import sqlite_files
-from keepwell.storage.contract import Carried, Index
+from keepwell.storage.contract import Carried, Entry, Index, Transaction
+from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
+from keepwell.storage.sqlite_audit import projected_rows, reading_unproven
+from keepwell.storage.sqlite_check import is_damage, prove_readable
 from keepwell.storage.sqlite_transaction import BLOB_OCTETS_MIN
 from tests.storage.contract_suite import ANNA, StoreContract, carried, done, friends, make, names, put, worded
 
@@ -80,15 +83,19 @@ def test_two_stores_on_one_folder_see_each_other(store: SqliteStore, tmp_path: P
         assert names(snapshot) == ["bob", "eve", "zoe"]
 
 
-def test_unused_accounts_are_closed(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unused_accounts_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many accounts stay open, and a closed one opens again by itself."""
     monkeypatch.setattr(sqlite_module, "OPEN_ACCOUNTS_MAX", 2)
+    store = SqliteStore(tmp_path)
     accounts = [AccountId(f"a_{letter * 16}") for letter in "abcdef"]
     for account in accounts:
         done(store.create(account, [make()]), put("bob"))
     for account in accounts:
         with store.account(account).reading() as snapshot:
             assert names(snapshot) == ["bob"]
+    assert list(store._open) == accounts[-2:]
+    store.close()
+    assert [path.name for path in tmp_path.glob("accounts/*/*-wal")] == []
 
 
 def test_a_stray_file_of_a_broken_creation_is_replaced(store: SqliteStore, tmp_path: Path) -> None:
@@ -229,3 +236,104 @@ def test_an_account_can_be_made_when_memory_is_short(store: SqliteStore, tmp_pat
         assert account.check_medium() == []
     finally:
         apsw.soft_heap_limit(before)
+
+
+def test_a_small_item_is_looked_up_with_what_is_held_since(store: SqliteStore, tmp_path: Path) -> None:
+    """What is held is looked for again when another process wrote to the file, and not else."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"))
+    for _ in range(2):
+        found = account.read_item(Home.CONTACTS, "friends", "bob")
+        assert found is not None
+        assert found[1] == b"body"
+    with closing(SqliteStore(tmp_path)) as other:
+        other.account(ANNA).hold({Kind.CONTACTS: "it is restored"})
+    with pytest.raises(Held):
+        account.read_item(Home.CONTACTS, "friends", "bob")
+
+
+def test_a_work_sees_what_it_builds_on(store: SqliteStore) -> None:
+    """The lineage and the ledger are those of the account, with what the work itself changed."""
+    account = store.create(ANNA, [make()])
+    seen: list[tuple[Lineage, dict[Kind, int]]] = []
+
+    def look(transaction: Transaction) -> None:
+        seen.append((transaction.lineage(), {kind: entry.count for kind, entry in transaction.ledger().items()}))
+
+    done(account, look, put("bob"), look)
+    with account.reading() as snapshot:
+        lineage = snapshot.lineage()
+    assert seen == [(lineage, {Kind.CONTACTS: 0}), (lineage, {Kind.CONTACTS: 1})]
+
+
+def test_a_put_without_a_digest_is_refused(store: SqliteStore) -> None:
+    """Nothing would prove the bytes."""
+    account = store.create(ANNA, [make()])
+    entry = Entry(Op.PUT, "test", Kind.CONTACTS, "friends", "bob", "bob", "text/vcard", None, 4)
+    [verdict] = account.transact([lambda transaction: transaction.append(entry, b"body")])
+    assert isinstance(verdict, ValueError)
+    assert "digest" in str(verdict)
+
+
+def test_projections_are_not_rebuilt_without_the_content(store: SqliteStore, tmp_path: Path) -> None:
+    """That is damage, and the projections stay as they were."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"), put("eve", b"other"))
+    with closing(sqlite_files.connect(account_file(tmp_path))) as connection:
+        connection.execute("DELETE FROM content WHERE digest = ?", (bytes.fromhex(digest_of(b"other")),))
+    with pytest.raises(Damaged, match=digest_of(b"other")):
+        account.rebuild(worded)
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob", "eve"]
+
+
+def test_bytes_without_words_are_supplied_too(store: SqliteStore, tmp_path: Path) -> None:
+    """Their item gets its component, and nothing to search for."""
+    body = b"x" * BLOB_OCTETS_MIN
+    done(store.create(ANNA, [make()]), put("bob", body))
+    with closing(SqliteStore(tmp_path / "other")) as other:
+        without = [Carried(one.record) for one in carried(store.account(ANNA))]
+        account = other.restore(ANNA, without, worded, may_lack=True)
+        account.supply([body], lambda _home, _body: Index(component="VCARD"))
+        with account.reading() as snapshot:
+            assert list(snapshot.lacking()) == []
+            assert snapshot.search_texts(friends(snapshot).id, []) in ([], [("bob", "")])
+
+
+@pytest.mark.parametrize(
+    ("error", "damage"),
+    [
+        (apsw.CorruptError(), True),
+        (apsw.FullError(), False),
+        (OSError(), False),
+        (MemoryError(), False),
+        (Forked("another story"), False),
+        (Damaged("other bytes"), True),
+        (StorageFault("no answer"), False),
+        (UnicodeDecodeError("utf-8", b"", 0, 1, "odd"), True),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_what_is_damage_and_what_is_not(error: BaseException, damage: bool) -> None:
+    """Bytes that pass a page's checksum may still be odd enough to raise anything; a full disk says nothing of them."""
+    assert is_damage(error) is damage
+
+
+def test_a_file_that_cannot_be_opened_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    """Here a folder has its name: nothing is known of the bytes."""
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(apsw.CantOpenError):
+        prove_readable(tmp_path / "folder.db")
+
+
+def test_only_this_store_has_rows_to_compare(store: SqliteStore) -> None:
+    """Another engine is read by its contract alone."""
+    memory = MemoryStore()
+    done(memory.create(ANNA, [make()]), put("bob"))
+    done(store.create(ANNA, [make()]), put("bob"))
+    with reading_unproven(memory.account(ANNA)) as snapshot:
+        assert projected_rows(snapshot, friends(snapshot).id) is None
+    with reading_unproven(store.account(ANNA)) as snapshot:
+        rows = projected_rows(snapshot, friends(snapshot).id)
+        assert rows is not None
+        assert len(list(rows)) == 1

@@ -91,8 +91,8 @@ class Replay:
             case Op.DROP:
                 collection = self._changing(facts)
                 del self._collections[HOME_OF[collection.kind], collection.name]
-            case Op.OPEN | Op.CLOSE:
-                pass
+            case _:
+                pass  # the account was opened or closed
 
     def _changing(self, facts: Facts) -> ReplayedCollection:
         kind = facts.kind

@@ -17,7 +17,7 @@ from typing import cast
 import apsw
 
 from keepwell.model.errors import AlreadyThere, Damaged, NotThere
-from keepwell.model.names import HOME_OF, AccountId, Digest, Home
+from keepwell.model.names import HOME_OF, AccountId, Digest, Home, Kind
 from keepwell.model.record import Op, Record
 from keepwell.storage.carrying import check_carried, missing, unfit
 from keepwell.storage.contract import NO_INDEX, BlobStore, Carried, Index, Indexer
@@ -107,9 +107,8 @@ class _Restoring:
         self._octets = 0
 
     def _keep_content(self, record: Record, carried: Carried) -> None:
-        digest, kind, body = record.facts.digest, record.facts.kind, carried.body
-        if digest is None or kind is None:
-            return
+        # A put without them was refused before (`check_carried`).
+        digest, kind, body = cast(Digest, record.facts.digest), cast(Kind, record.facts.kind), carried.body
         if digest in self._content_ids and not (digest in self._erased and body is not None):
             return
         if carried.erased:

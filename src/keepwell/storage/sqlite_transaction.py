@@ -305,8 +305,8 @@ class SqliteTransaction(SqliteSnapshot):
                 self._project_set(record.facts)
             case Op.DROP:
                 self._project_drop(record.facts)
-            case Op.OPEN | Op.CLOSE:
-                pass
+            case _:
+                pass  # the account was opened or closed
 
     def _collection_of(self, facts: Facts) -> Collection:
         found = None if facts.kind is None else self.collection(HOME_OF[facts.kind], facts.collection)
