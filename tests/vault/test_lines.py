@@ -101,3 +101,25 @@ def test_one_line_is_exactly_one() -> None:
     for text in (first + second, b"\n"):
         with pytest.raises(Damaged, match="where one should be"):
             parse_exact_line(text)
+
+
+def strange(journal: Journal, name: bytes) -> bytes:
+    """A line with a field that is unknown here, hashed as a newer Keepwell would."""
+    text = render_line(journal.carried[0]).rstrip(b"\n")
+    return text[:-1] + b',"' + name + b'":1}'
+
+
+def test_a_field_whose_name_is_no_text_is_damage() -> None:
+    """What is unknown is decoded only to prove the line by it."""
+    journal = Journal()
+    unproven = strange(journal, b"\xff").replace(journal.carried[0].record.hash.encode(), b"0" * 64)
+    with pytest.raises(Damaged, match="cannot be read"):
+        parse_lines(unproven + b"\n")
+
+
+def test_two_records_on_one_line_are_damage() -> None:
+    """Nothing here writes such a line, so it cannot be told what each of them was hashed over."""
+    journal = Journal()
+    first = render_line(journal.carried[0]).rstrip(b"\n")
+    with pytest.raises(Damaged):
+        parse_lines(first + b" " + strange(journal, b"later").replace(b'"at":"2026', b'"at":"2027') + b"\n")

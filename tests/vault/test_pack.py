@@ -6,13 +6,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from pyrage.x25519 import Identity
 
 from keepwell.model.errors import Damaged, Locked
 from keepwell.vault.keys import make_keys
 from keepwell.vault.layout import pack_name, proves_itself
-from keepwell.vault.pack import Frame, PackIndex, read_frame, read_index, render_pack
+from keepwell.vault.pack import FRAME_OCTETS_MAX, Frame, PackIndex, read_frame, read_index, render_pack
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
 from tests.vault.journals import ANNA, BERT, Journal
 
@@ -128,3 +129,27 @@ def test_an_encrypted_frame_is_read_with_a_key_alone() -> None:
     seal = AgeSeal(keys.recipients().public_keys(), [keys.recovery])
     assert len(read_frame(frame_bytes(stored, frame), frame, seal)) == len(bert.carried)
     assert b"friend" not in stored
+
+
+def test_an_index_of_a_newer_format_is_refused_with_a_hint() -> None:
+    """What it says may mean something else."""
+    _, index = packed(*two_journals())
+    newer = b"\n" + msgspec.json.encode(msgspec.structs.replace(index, pack=2)) + b"\n"
+    with pytest.raises(Damaged, match="format 2") as caught:
+        read_index(newer)
+    assert "newer Keepwell" in caught.value.hint
+
+
+def test_what_the_index_says_of_a_frames_length_must_be_so() -> None:
+    """Fewer bytes than it says, more unpacked than may be in one frame, and an end that is another record."""
+    anna, _ = two_journals()
+    stored, index = packed(anna)
+    frame = index.frames[0]
+    octets = frame_bytes(stored, frame)
+    with pytest.raises(Damaged, match="bytes are there"):
+        read_frame(octets[:-1], frame, PLAIN)
+    with pytest.raises(Damaged, match="cannot be in one frame"):
+        read_frame(octets, msgspec.structs.replace(frame, octets=FRAME_OCTETS_MAX + 1), PLAIN)
+    for said in ({"last": frame.last + 1}, {"head": "0" * 64}):
+        with pytest.raises(Damaged, match=f"end with record {frame.last}"):
+            read_frame(octets, msgspec.structs.replace(frame, **said), PLAIN)

@@ -356,8 +356,8 @@ def test_another_vault_that_is_damaged_too_repairs_nothing(whole: Filled) -> Non
     """What cannot be proven from it is not taken, and both are left as they are."""
     other = second(whole)
     lose(whole, ANNA)
-    for vault in (whole.vault, other):
-        flip(vault.medium, vault.frames(ANNA)[0].pack)
+    flip(whole.medium, whole.vault.frames(ANNA)[1].pack)
+    flip(other.medium, other.frames(ANNA)[0].pack)
     before = {info.name: whole.medium.read(info.name) for info in whole.medium.list("packs/")}
     done = mend(whole, whole.vault, other)
     assert ANNA in done.failures

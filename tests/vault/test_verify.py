@@ -401,3 +401,17 @@ def test_a_blob_that_only_a_tail_needs_is_missed(whole: Filled) -> None:
     whole.medium.remove(blob)
     [finding] = verify(whole.open(), Grade.CONTENT).findings
     assert (finding.object, blob in finding.message) == ("tails/0000000001-again.jsonl", True)
+
+
+def test_a_sealed_line_that_says_the_same_otherwise_is_damage() -> None:
+    """Nothing proves what stands around the sealed bytes but that it is as this program writes it."""
+    key = pyrage.x25519.Identity.generate()
+    made = Filled(seal=AgeSeal([str(key.to_public())], [key]))
+    made.grow(ANNA)
+    name = made.confirm(ANNA, cards=1)
+    stored = made.medium.read(name)
+    assert verify_object(made.open(), ObjectInfo(name, len(stored))).findings == []
+    memory(made).replace(name, stored.replace(b'"heads":', b'"heads": '))
+    found = verify_object(made.open(), ObjectInfo(name, len(memory(made).read(name)))).findings
+    assert found
+    assert all("as it was written" in finding.message for finding in found)

@@ -21,7 +21,6 @@ from keepwell.model.errors import Damaged
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Kind, Lineage, is_account_id
 from keepwell.model.unreadable import UNREADABLE
-from keepwell.storage.contract import Head
 from keepwell.vault.lines import Line, parse_lines
 from keepwell.vault.sealing import Seal
 
@@ -187,11 +186,6 @@ def unpack(packed: bytes, octets: int, where: str) -> bytes:
 def note_of(ledger: dict[Kind, LedgerEntry]) -> dict[Kind, LedgerNote]:
     """A ledger as an index has it."""
     return {kind: (entry.seq, entry.count, entry.set_hash_text) for kind, entry in ledger.items()}
-
-
-def head_of(frame: Frame) -> Head:
-    """Where the frame ends."""
-    return Head(frame.last, frame.head)
 
 
 def _compress(lines: bytes, level: int) -> bytes:

@@ -45,13 +45,11 @@ def verify(vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _al
 
 def verify_grade(vault: Vault, grade: Grade, *, progress: Progress = lambda _done, _all: None) -> Found:
     """What this grade alone finds. Raises StorageFault, Locked."""
-    match grade:
-        case Grade.EXISTENCE:
-            return verify_existence(vault)
-        case Grade.CONTENT:
-            return verify_content(vault, list(vault.medium.list()), threads=THREADS, progress=progress)
-        case Grade.RECORDS:
-            return verify_records(vault, sorted(vault.heads()), progress=progress)
+    if grade is Grade.EXISTENCE:
+        return verify_existence(vault)
+    if grade is Grade.CONTENT:
+        return verify_content(vault, list(vault.medium.list()), threads=THREADS, progress=progress)
+    return verify_records(vault, sorted(vault.heads()), progress=progress)
 
 
 def up_to(grade: Grade) -> list[Grade]:
