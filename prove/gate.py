@@ -46,27 +46,31 @@ def try_mutant(mutant: Mutant, folder: Path) -> Outcome:
     environment = environment_of(mutant, place)
     command = [sys.executable, "-m", "prove", mutant.case, "--seed", str(mutant.seed), "--units", str(mutant.units)]
     started = time.monotonic()
-    code, said = _run([*command, "--stop-at-first", "--folder", str(place)], environment)
+    code, said = _run([*command, "--stop-at-first", "--folder", str(place)], environment, place / "said")
     seen = code == FAILED and was_used(mutant, place)
     return Outcome(mutant, seen, time.monotonic() - started, said)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int | None, str]:
+def _run(command: Sequence[str], environment: Mapping[str, str], output: Path) -> tuple[int | None, str]:
     """(exit code, what was printed); no code when it was not done in time, and then nothing of it is left either."""
-    pipe = subprocess.PIPE
-    running = subprocess.Popen(
-        command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    # A file, not a pipe: whatever the case started may outlive it with the pipe's other end.
+    with output.open("w") as file:
+        running = subprocess.Popen(
+            command, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    code: int | None = None
     try:
-        said = running.communicate(timeout=SECONDS_MAX)[0]
-        return running.returncode, said
+        code = running.wait(SECONDS_MAX)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGINT)
-        said = running.communicate(timeout=TIDYING_SECONDS_MAX)[0]
-        return None, f"{said}\nstill running after {SECONDS_MAX:.0f} s"
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(TIDYING_SECONDS_MAX)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    late = "" if code is not None else f"\nstill running after {SECONDS_MAX:.0f} s"
+    return code, output.read_text(errors="replace") + late
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

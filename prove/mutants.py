@@ -115,7 +115,17 @@ def was_used(mutant: Mutant, folder: Path) -> bool:
     return not mutant.edits or (folder / "used").exists()
 
 
+LOST_AT_ONCE: Final = 23
+"""The seed of power cuts that loses the data disk, and cuts the vault's, in the first cuts after there is a vault."""
+
 _SNAPSHOT: Final = "keepwell.storage.sqlite_snapshot"
+
+_FILES: Final = "keepwell.storage.sqlite_files"
+_EARLY: Final = """\
+        waiting.done(None)
+        self._queue.put(replace(waiting, done=lambda _fault: None))"""
+
+_LINES: Final = "read_lines(vaults, account, after, findings)"
 
 MUTANTS: Final = (
     Mutant(
@@ -123,6 +133,36 @@ MUTANTS: Final = (
         "a sync answer leaves out what was removed",
         "killed-under-load",
         (Edit(_SNAPSHOT, "removals=after > 0", "removals=False"),),
+    ),
+    Mutant(
+        "commits-not-synced",
+        "the store's log is not synced at a commit",
+        "power-cuts",
+        (Edit(_FILES, '"synchronous=FULL"', '"synchronous=NORMAL"'),),
+    ),
+    Mutant(
+        "tail-not-synced",
+        "the vault's tail is written, and not synced, before a write is confirmed",
+        "power-cuts",
+        (Edit("keepwell.vault.folder_log", "sync_data(self._descriptor)", "pass"),),
+        seed=LOST_AT_ONCE,
+        units=1,
+    ),
+    Mutant(
+        "acknowledged-before-the-vault",
+        "a write is answered before its confirming vault has it",
+        "power-cuts",
+        (Edit("keepwell.services.confirming", "        self._queue.put(waiting)", _EARLY),),
+        seed=LOST_AT_ONCE,
+        units=1,
+    ),
+    Mutant(
+        "last-record-not-restored",
+        "reading an account from a vault leaves out its last record",
+        "power-cuts",
+        (Edit("keepwell.vault.reading", _LINES, f"list({_LINES})[:-1]"),),
+        seed=LOST_AT_ONCE,
+        units=1,
     ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
 )
