@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prove import hostile_calendars, hostile_paths, hostile_xml
+from prove import hostile_calendars, hostile_json, hostile_paths, hostile_xml
 from prove.case import Case, Unit
 from prove.hostile import NAMESPACES, Ask
 from prove.siege import ATTACKER, NEIGHBOUR, siege
@@ -19,7 +19,7 @@ def run(unit: Unit) -> None:
     with siege(unit) as under:
         client = under.client()
         ask = Ask(under, client, unit.full)
-        for attack in (*hostile_xml.ATTACKS, *hostile_calendars.ATTACKS, *hostile_paths.ATTACKS):
+        for attack in (*hostile_xml.ATTACKS, *hostile_calendars.ATTACKS, *hostile_paths.ATTACKS, *hostile_json.ATTACKS):
             unit.tell(attack.__name__)
             attack(ask)
             client.close()

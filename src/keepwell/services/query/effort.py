@@ -19,7 +19,7 @@ from keepwell.services.query.collation import TextMatch
 COMPARISONS_PER_OBJECT: Final = 500_000
 
 #: For all objects of a request, some seconds of work; a hundred thousand events of twenty lines are not so many.
-COMPARISONS_PER_REQUEST: Final = 10_000_000
+COMPARISONS_PER_REQUEST: Final = 4_000_000
 
 #: Characters of a text that is folded and searched which cost as much as what is done for each comparison.
 _CHARACTERS: Final = 64
