@@ -13,6 +13,9 @@ short forms run in `make test` (`tests/prove`), the full ones by `make prove`.
     haste       a keeper that waits less, so that faults meet it at work
     case        what a case is, and one unit of it
     cases       the cases by name; each is a module of its own
+    small_world a data folder and its vault as bytes, for breaking every one of them in this process
+    broken_*    what must come of a vault or a data folder in which something is broken
+    served      everything that an account answers, compared with what is true
     runner      units of a case, several at once
     report      what came out, for docs/RELIABILITY.md
 """

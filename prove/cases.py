@@ -7,6 +7,8 @@ from typing import Final
 from prove import (
     corpus,
     crowds,
+    flipped_store,
+    flipped_vault,
     hostile_requests,
     huge_body,
     killed_at_every_call,
@@ -27,4 +29,6 @@ CASES: Final[tuple[Case, ...]] = (
     corpus.CASE,
     huge_body.CASE,
     *crowds.CASES,
+    flipped_vault.CASE,
+    flipped_store.CASE,
 )

@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
 
 
 def _check_lines(octets: bytes) -> None:
-    tail = parse_tail(octets)
+    tail = parse_tail(octets).lines
     found = [piece.record for piece in pieces_of(octets)]
     require(all(line.record in found for line in tail if is_proven(line.record)), "salvage misses a line of a tail")
     list(heads_said(octets))

@@ -151,7 +151,7 @@ def _check_tail(stored: bytes) -> None:
     lines = parse_tail_object(stored, PlainSeal())
     require_same(lines, parse_tail(stored), "a tail of a plain vault")
     catalogue = Catalogue()
-    catalogue.add_tail(lines)
+    catalogue.add_tail(lines.lines)
     for account in catalogue.accounts():
         parse_account_id(account)
         require(catalogue.head(account).sequence >= 0, "where a tail ends")

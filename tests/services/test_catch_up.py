@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from unittest.mock import Mock
@@ -256,3 +257,58 @@ def test_a_tail_that_the_store_lacks_is_not_removed(medium: MemoryMedium) -> Non
     empty.create(ANNA, [make()])
     pack_tails(vault, empty)
     assert names_in(medium) == ["one"]
+
+
+def test_a_damaged_tail_stays_while_it_proves_what_nothing_else_has(medium: MemoryMedium) -> None:
+    """The store is lost, a line of the tail damaged: what stands behind it is kept, whatever gets its numbers later."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    for name in ("one", "two", "three"):
+        desk.write(put(name))
+    [tail] = [info.name for info in medium.list("tails/")]
+    medium.replace(tail, medium.read(tail).replace(b'"name":"two"', b'"name":"too"'))
+    made_anew = MemoryStore()
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    assert catch_up(made_anew, [vault], is_complete=True).restored == {ANNA: 2}
+    pack_tails(vault, made_anew)
+    made_anew.account(ANNA).transact([put("other"), put("another"), put("more")])
+    pack_tails(vault, made_anew)
+    assert names_in(medium) == ["one", "other", "another", "more"]
+    assert b'"name":"three"' in medium.read(tail)
+
+
+def test_a_flipped_bit_in_an_index_is_no_fork(medium: MemoryMedium) -> None:
+    """What an index says of heads, ahead of the store or other than it, is not believed when it is damaged."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    desk.write(put("one"))
+    desk.links[0].roll()
+    pack, stored = next(
+        (one.name, octets) for one in medium.list("packs/") if b'"last":2' in (octets := medium.read(one.name))
+    )
+    for word, other in ((rb'"last":2', b'"last":9'), (rb'"head":"\w', b'"head":"x')):
+        medium.replace(pack, re.sub(word, other, stored))
+        vault = looked_at(medium)
+        vault.claim(OTHER)
+        done = catch_up(desk.store, [vault], is_complete=True)
+        assert (done.held, done.extended, done.restored) == ({}, {}, {})
+        assert [pack in fault for fault in done.faults] == [True]
+
+
+def test_an_account_that_comes_back_in_part_is_held_until_the_rest_is_found(medium: MemoryMedium) -> None:
+    """The store is lost and a pack damaged: what can be read is there, and nobody is told that it was all."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    for name in ("one", "two"):
+        desk.write(put(name))
+        desk.links[0].roll()
+    newest = next(one.name for one in medium.list("packs/") if b'"last":3' in medium.read(one.name))
+    stored, store = medium.read(newest), MemoryStore()
+    for damaged in (stored.replace(stored[20:24], b"????", 1), stored[:20] + b"????" + stored[24:], stored):
+        medium.replace(newest, damaged)
+        vault = looked_at(medium)
+        vault.claim(OTHER)
+        done = catch_up(store, [vault], is_complete=True)
+        with store.account(ANNA).reading() as snapshot:
+            assert (snapshot.head().sequence, set(snapshot.held())) == (
+                (3, set()) if damaged == stored else (2, set(Kind))
+            )
+        assert (ANNA in done.held) == (damaged != stored)

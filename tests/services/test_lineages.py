@@ -10,9 +10,11 @@ from keepwell.model.errors import Forked, NotThere, Unavailable
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Op
 from keepwell.services.accounts import OPERATOR
+from keepwell.services.catch_up import BEHIND
 from keepwell.services.incidents import Incidents
 from keepwell.services.library import Library
 from keepwell.services.place import Place
+from keepwell.services.restoring.settle import HELD_BY_RESTORE
 from keepwell.storage.writers import Writers
 from tests.services.history import ANNA, Home, World, actor
 from tests.services.samples import card
@@ -197,3 +199,18 @@ def test_a_login_given_again_is_held_at_once(world: World) -> None:
     (incident,) = world.lineages.look_for_former("anna")
     assert set(incident.kinds) == set(world.held(new)) == {Kind.CONTACTS, Kind.CALENDAR}
     assert world.lineages.look_for_former("anna") == []
+
+
+@pytest.mark.parametrize("reason", [f"{BEHIND}its vaults tell of 9 records", f"{HELD_BY_RESTORE}records 9 are missing"])
+def test_what_came_back_in_part_can_be_accepted_once_no_vault_may_have_the_rest(world: World, reason: str) -> None:
+    """Nothing witnessed it, so there is no incident; all that is held is opened, in a new lineage."""
+    (world.data / "incidents.json").unlink()
+    world.store.account(ANNA).hold(dict.fromkeys(Kind, reason))
+    lineage = world.lineage()
+    world.vaults_are_here = False
+    with pytest.raises(Unavailable):
+        world.lineages.accept(ANNA, None, OPERATOR)
+    world.vaults_are_here = True
+    world.lineages.accept(ANNA, None, OPERATOR)
+    assert world.held() == {}
+    assert world.lineage() != lineage

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepwell.model.errors import Damaged
-from keepwell.model.record import is_proven
-from keepwell.vault.lines import Line, parse_exact_line, parse_lines, parse_tail, render_line
+from keepwell.model.record import Record, is_proven
+from keepwell.vault.lines import Line, TailLines, parse_exact_line, parse_lines, parse_tail, render_line
 from tests.vault.journals import Journal
 
 
@@ -69,11 +69,12 @@ def test_a_record_with_fields_of_a_newer_format_proves_itself() -> None:
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_tail_that_was_cut_off_gives_what_is_whole(cut: int) -> None:
-    """A crash in the middle of the last line leaves the lines before it."""
+    """A crash in the middle of the last line leaves the lines before it; of that line nothing counts."""
     journal = Journal()
     journal.put("bob")
-    octets = lines_of(journal)
-    assert [one.record for one in parse_tail(octets[:-cut])] == [one.record for one in journal.carried[:2]]
+    found = parse_tail(lines_of(journal)[:-cut])
+    assert records(found) == [one.record for one in journal.carried[:2]]
+    assert (found.damaged, found.ends_broken) == (0, True)
 
 
 @pytest.mark.parametrize("behind", [b"\n" * 1000, b'{"account":' + b"\n" * 1000, b"\n" * 10 + b"\0" * 1000])
@@ -81,16 +82,31 @@ def test_space_taken_beforehand_is_no_line(behind: bytes) -> None:
     """Line feeds behind the lines of a tail, a line begun in them, and zeros of a crash are nothing confirmed."""
     journal = Journal()
     journal.put("bob")
-    assert [one.record for one in parse_tail(lines_of(journal) + behind)] == [one.record for one in journal.carried]
+    found = parse_tail(lines_of(journal) + behind)
+    assert records(found) == [one.record for one in journal.carried]
+    assert (found.damaged, found.ends_broken) == (0, bool(behind.strip()))
 
 
-def test_a_tail_ends_where_it_does_not_prove_itself() -> None:
-    """What stands behind a damaged line of a tail was not confirmed in that order, and does not count."""
+def test_what_stands_behind_a_damaged_line_of_a_tail_is_read() -> None:
+    """One flipped bit costs the line that it is in, and tells; what follows was confirmed and proves itself."""
     journal = Journal()
-    journal.put("bob")
-    journal.put("eve")
-    octets = lines_of(journal).replace(b'"bob"', b'"rob"') + b"\n" * 1000
-    assert len(parse_tail(octets)) == 2
+    for name in ("bob", "eve", "joe"):
+        journal.put(name)
+    octets = lines_of(journal)
+    found = parse_tail(octets.replace(b'"eve"', b'"eva"'))
+    assert records(found) == [one.record for one in journal.carried if one.record.facts.name != "eve"]
+    assert (found.damaged, found.ends_broken) == (1, False)
+
+
+def test_a_line_of_a_tail_whose_bytes_are_damaged_still_gives_its_record() -> None:
+    """So the chain goes on, and what is missing is known by name; of the last line nothing counts."""
+    journal = Journal()
+    journal.put("bob", b"his card")
+    journal.put("eve", b"her card")
+    octets, every = lines_of(journal), [one.record for one in journal.carried]
+    found = parse_tail(octets.replace(b"his card", b"no cards"))
+    assert (records(found), found.lines[2].body, found.lines[3].body) == (every, None, b"her card")
+    assert records(parse_tail(octets.replace(b"her card", b"no cards"))) == every[:3]
 
 
 def test_one_line_is_exactly_one() -> None:
@@ -123,3 +139,7 @@ def test_two_records_on_one_line_are_damage() -> None:
     first = render_line(journal.carried[0]).rstrip(b"\n")
     with pytest.raises(Damaged):
         parse_lines(first + b" " + strange(journal, b"later").replace(b'"at":"2026', b'"at":"2027') + b"\n")
+
+
+def records(found: TailLines) -> list[Record]:
+    return [line.record for line in found.lines]

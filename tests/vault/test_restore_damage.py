@@ -13,6 +13,7 @@ from keepwell.services.restoring.place import LOSS_REPORT
 from keepwell.services.restoring.restore import RestoreOrder
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.layout import blob_name
+from keepwell.vault.lines import render_line
 from keepwell.vault.loss import Fate, Gap, LossReport
 from keepwell.vault.vault import Vault
 from tests.vault.journals import ANNA, BERT, Journal
@@ -29,6 +30,7 @@ from tests.vault.restores import (
     records_of,
     restored,
     server_vault,
+    write_tail,
 )
 from tests.vault.vaults import damage, fill
 
@@ -234,3 +236,52 @@ def test_an_index_that_tells_another_ledger_is_told(tmp_path: Path) -> None:
     outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
     assert not kind_loss(outcome).proven
     assert set(held_in(tmp_path / "into")) == {Kind.CONTACTS}
+
+
+@pytest.mark.parametrize(("part", "is_record_left"), [(b"Friend 7", True), (b'"uid"', False)])
+def test_a_flipped_bit_in_a_tail_costs_the_line_that_it_is_in(
+    tmp_path: Path, part: bytes, is_record_left: bool
+) -> None:
+    """In an item's bytes only those; elsewhere in the line that record, and what follows is known by name."""
+    anna = journal_of(ANNA, 10)
+    vault, _packs = vault_in_parts(tmp_path / "near", anna, (1, 6))
+    write_tail(vault, anna, 7)
+    [tail] = [info.name for info in vault.medium.list("tails/")]
+    line = render_line(anna.carried[9])
+    damage(vault, tail, vault.medium.read(tail).index(line) + line.index(part))
+    into = tmp_path / "into"
+    outcome = restored(RestoreOrder(into), tmp_path / "near")
+    loss, contacts = loss_of(outcome), kind_loss(outcome)
+    assert (loss.records_expected, loss.records_recovered) == (12, 12 if is_record_left else 9)
+    assert (contacts.incomplete, contacts.lost) == ((1, 0) if is_record_left else (0, 2))
+    names = [f"friend {number}.vcf" for number in ((7,) if is_record_left else (8, 9))]
+    assert [item.name for item in loss.items if item.is_current] == names
+    assert Kind.CONTACTS in held_in(into)
+
+
+def test_a_tail_that_ends_with_a_broken_line_is_told(tmp_path: Path) -> None:
+    """Whether that line was ever confirmed nobody can tell, so it is no loss; but it is not passed over in silence."""
+    anna = journal_of(ANNA, 10)
+    vault, _packs = vault_in_parts(tmp_path / "near", anna, (1, 6))
+    write_tail(vault, anna, 7)
+    [tail] = [info.name for info in vault.medium.list("tails/")]
+    damage(vault, tail, len(vault.medium.read(tail)) - 30)
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert outcome.loss is None
+    assert journal_in(tmp_path / "into") == records_of(anna)[:11]
+    assert [(fault.name, "its last line" in fault.message) for fault in outcome.faults] == [(tail, True)]
+
+
+def test_a_flipped_bit_in_the_index_of_a_pack_costs_nothing(tmp_path: Path) -> None:
+    """Its frames say what it should say: everything comes back, nothing that never was is missed, and it is told."""
+    anna = journal_of(ANNA, 10)
+    vault, [pack] = vault_in_parts(tmp_path / "near", anna, (1, 12))
+    for word in (b'"last":', b'"account":"a_', b'"head":"', b'"first":', b'"octets":'):
+        stored = vault.medium.read(pack)
+        place = stored.rindex(word) + len(word)
+        damage(vault, pack, place)
+        outcome = restored(RestoreOrder(tmp_path / f"into{place}"), tmp_path / "near")
+        assert outcome.loss is None
+        assert journal_in(tmp_path / f"into{place}") == records_of(anna)
+        assert ["index" in fault.message for fault in outcome.faults] == [True]
+        damage(vault, pack, place)

@@ -215,7 +215,7 @@ def test_two_exchanged_packs_are_found_by_content(whole: Filled) -> None:
 
 def test_a_loss_does_not_vanish_with_the_next_manifest(whole: Filled) -> None:
     """A pack that is gone before the vault is opened, and a manifest published then: what it held is still missed."""
-    whole.medium.remove(named(whole, "packs/bd"))
+    whole.medium.remove(whole.vault.frames(ANNA)[0].pack)
     later = whole.open(claim=True)
     later.put_manifest()
     assert damaged(verify(later, Grade.EXISTENCE)) >= {ANNA, BERT}

@@ -97,6 +97,6 @@ def publish_manifest(link: VaultLink) -> None:
     """Say in the vault what must be there, when that is not what its newest manifest says."""
     link.vault.refresh()
     manifest = link.vault.manifest()
-    packs = {pack.name: pack.size for pack in link.vault.packs()}
+    packs = {pack.name: pack.size for pack in link.vault.packs() if not pack.is_partial}
     if manifest is None or manifest.packs != packs:
         link.vault.put_manifest()

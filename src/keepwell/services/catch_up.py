@@ -10,7 +10,9 @@ Each account's head in the store is compared with its head in every vault (`plan
   acknowledged; else it is held, and whatever mends accounts goes on with it;
 - its file cannot be read for now (a full disk, too many open files): nothing is done at all, and that is told;
 - a vault is behind: it is shipped what it lacks;
-- both went different ways: the account is held (503 for everything in it) and told; nothing is overwritten.
+- what comes back ends before the last record that a vault tells of: the account is held (503 for everything in it) and
+  told, until a later start finds the rest;
+- both went different ways: the account is held and told; nothing is overwritten.
 
 It may be stopped at any point: each account is changed in one transaction, and what was not reached is found again at
 the next start. An account that was held because it was behind, and could not be extended, is let go once it can.
@@ -19,12 +21,13 @@ the next start. An account that was held because it was behind, and could not be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from keepwell.model.errors import Damaged, Forked, KeepwellError, Locked, NotThere, StorageFault
-from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
+from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind, Lineage
 from keepwell.services.indexing import index_again
 from keepwell.services.repair import HELD
 from keepwell.storage.contract import Head, Store
@@ -32,7 +35,7 @@ from keepwell.storage.sqlite_check import is_damage
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.reading import Findings, read_account
 from keepwell.vault.ship import ship
-from keepwell.vault.vault import Vault
+from keepwell.vault.vault import EndTold, Vault
 
 BEHIND: Final = "it is behind its vault: "
 """How the reason begins for which such an account is held."""
@@ -147,6 +150,7 @@ def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool) -> Cau
         except (Damaged, Locked, NotThere) as error:
             behind = BEHIND + error.message if step.deed is Deed.EXTEND else ""
             _hold(store, step.account, error.message, done, behind)
+    _hold_what_is_short(store, vaults, done)
     for vault in vaults:
         shipped = ship(vault, store, to_ship)
         done.shipped += shipped.records
@@ -173,7 +177,6 @@ def _carry_out(store: Store, vault: Vault, step: Step, done: CaughtUp) -> None:
     match step.deed:
         case Deed.EXTEND:
             done.extended[step.account] = extend_from(store, vault, step.account)
-            _let_go(store, step.account)
         case Deed.RESTORE:
             done.restored[step.account] = restore_from(store, vault, step.account)
         case Deed.HOLD:
@@ -204,6 +207,30 @@ def restore_from(store: Store, vault: Vault, account: AccountId) -> int:
     place = store.restore(account, read_account([vault], account), index_again)
     with place.reading() as snapshot:
         return snapshot.head().sequence
+
+
+def _hold_what_is_short(store: Store, vaults: Sequence[Vault], done: CaughtUp) -> None:
+    """Hold accounts of which vaults tell of later records than there are: a short listing is no answer."""
+    for account in {account for vault in vaults for account in vault.accounts()} - done.held.keys():
+        touched = account in done.extended or account in done.restored
+        head = _head_now(store, account) if touched else done.heads.get(account, NOTHING)
+        told = [end for vault in vaults for end in vault.ends_told(account)]
+        if isinstance(head, Head) and max((end.sequence for end in told), default=0) > head.sequence:
+            known = _known_end(store, account, told)
+            if known > head.sequence:
+                reason = f"its vaults tell of {known} records and give only {head.sequence}"
+                _hold(store, account, reason, done, BEHIND + reason)
+                continue
+        if touched:
+            _let_go(store, account)
+
+
+def _known_end(store: Store, account: AccountId, told: Sequence[EndTold]) -> int:
+    """The last record that is told of, but for those of histories that have ended: about their rest was decided."""
+    ended: set[Lineage] = set()
+    with suppress(NotThere), store.account(account).reading() as snapshot:
+        ended = {record.facts.lineage for record in snapshot.records()} - {snapshot.lineage()}
+    return max((end.sequence for end in told if end.lineage not in ended), default=0)
 
 
 def _hold(store: Store, account: AccountId, reason: str, done: CaughtUp, held: str = "") -> None:

@@ -21,6 +21,7 @@ import msgspec
 from keepwell.ground.durable import write_file
 from keepwell.ground.process import locked
 from keepwell.model.errors import Damaged
+from keepwell.model.hashed import parse_hashed, render_hashed
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.services.witness import Mark
 
@@ -98,7 +99,7 @@ class Incidents:
     def all(self) -> tuple[Incident, ...]:
         """Every incident, the oldest first. Raises Damaged."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Document).incidents
+            return parse_hashed(self._path.read_bytes(), _Document).incidents
         except FileNotFoundError:
             return ()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -126,5 +127,4 @@ class Incidents:
             self._write(tuple(change(one) if one.id == identity else one for one in self.all()))
 
     def _write(self, incidents: tuple[Incident, ...]) -> None:
-        octets = msgspec.json.format(msgspec.json.encode(_Document(incidents=incidents)), indent=2)
-        write_file(self._path, octets + b"\n")
+        write_file(self._path, render_hashed(_Document(incidents=incidents)))

@@ -21,7 +21,9 @@ import msgspec
 from keepwell.model.errors import Forked, NotThere, Unavailable
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Op
+from keepwell.services.catch_up import BEHIND
 from keepwell.services.incidents import Cause, Incident
+from keepwell.services.restoring.settle import HELD_BY_RESTORE
 from keepwell.services.rollback import Rollbacks
 from keepwell.services.rollback_finding import NOTHING_HERE, Here
 from keepwell.services.witness import Mark, WitnessFile
@@ -58,6 +60,10 @@ class LineageState:
     def is_closed(self) -> bool:
         """Whether nothing may be appended, because another copy may have other records to follow."""
         return len(self.kinds) == len(Kind)
+
+
+NOT_WHOLE: Final = (BEHIND, HELD_BY_RESTORE)
+"""How the reasons begin by which an account is held whose last records are known of and cannot be read."""
 
 
 class Lineages:
@@ -111,6 +117,7 @@ class Lineages:
         kinds = state.kinds
         if state.is_closed:
             self._require_decidable(state)
+        if state.is_closed and state.incidents:
             kinds = tuple(one for one in kinds if one.known or (_is_by_state(state) and one.kind is not Kind.SYSTEM))
         chosen = tuple(one for one in kinds if kind in {None, one.kind})
         if not chosen:
@@ -154,7 +161,7 @@ class Lineages:
                 self._witness.forget(gone)
 
     def _require_decidable(self, state: LineageState) -> None:
-        if not state.incidents:
+        if not state.incidents and not all(one.reason.startswith(NOT_WHOLE) for one in state.kinds):
             raise Forked(
                 f"{state.account} and its vault have different records under one number: {state.kinds[0].reason}",
                 hint="One of the two must be taken: see keepwell verify; restore from the vault, or remove that.",

@@ -22,12 +22,12 @@ from keepwell.services.check import SYSTEM_LOGIN, logins_of
 from keepwell.services.incidents import Cause, Incident
 from keepwell.services.losses import STORE, Said, assess, own_of
 from keepwell.services.restoring.logins import read_logins
-from keepwell.services.restoring.sources import holding_of
+from keepwell.services.restoring.sources import broken_ends, holding_of
 from keepwell.services.status.reports import ProcessReport
 from keepwell.services.vault_settings import Role, VaultSetting
 from keepwell.services.witness import Mark, Sighting
 from keepwell.storage.contract import Store
-from keepwell.vault.loss import AccountLoss, KindLoss, LossReport, ObjectFault
+from keepwell.vault.loss import AccountLoss, KindLoss, LossReport
 from keepwell.vault.pack import LedgerNote
 from keepwell.vault.restore_plan import notes_of
 from keepwell.vault.vault import Vault
@@ -132,7 +132,7 @@ class LossReporting:
         outages: Sequence[ConfirmingOutage] = (),
     ) -> Report:
         """What is lost of these accounts, beside known outages. Raises Locked, StorageFault."""
-        losses, faults = list[AccountLoss](), list[ObjectFault]()
+        losses, faults = list[AccountLoss](), [fault for vault in self._vaults for fault in broken_ends(vault)]
         heads: dict[AccountId, int] = {}
         for number, account in enumerate(accounts, start=1):
             with own_of(self._store, account) as own:

@@ -200,9 +200,11 @@ def _expected(account: AccountId, united: United, said: Sequence[Said]) -> tuple
     ]
     beyond = [one for one in said if one.sequence > united.last]
     counted = [one for one in beyond if one.ledger is not None]
-    newest = max(counted, key=lambda one: one.sequence).ledger if counted else None
-    ledger = _replayed_ledger(account, united) if newest is None else newest
-    return Expected(account, max([united.last, *(one.sequence for one in beyond)]), ledger), forks
+    newest = max(counted, key=lambda one: one.sequence, default=None)
+    last = max([united.last, *(one.sequence for one in beyond)])
+    if newest is None or newest.ledger is None:
+        return Expected(account, last, _replayed_ledger(account, united), united.last), forks
+    return Expected(account, last, newest.ledger, newest.sequence), forks
 
 
 def _replayed_ledger(account: AccountId, united: United) -> dict[Kind, LedgerNote]:

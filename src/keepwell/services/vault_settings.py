@@ -19,6 +19,7 @@ import msgspec
 from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.process import locked
 from keepwell.model.errors import AlreadyThere, BadRequest, CannotStart, Damaged, NotThere
+from keepwell.model.hashed import parse_hashed, render_hashed
 from keepwell.vault.keys import Recipients
 
 SETTINGS_FORMAT: Final = 1
@@ -102,13 +103,13 @@ class VaultSettings:
     def _read(self) -> _Settings:
         path = self._folder / _SETTINGS
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Settings)
+            return parse_hashed(path.read_bytes(), _Settings)
         except FileNotFoundError:
             return _Settings()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(
                 f"the vaults' settings {path} cannot be read: {error}",
-                hint="Move that file away and add the vaults again: keepwell vault add NAME URL --take-over",
+                hint="Move that file away and add the vaults again, which are taken over: keepwell vault add NAME URL",
             ) from error
 
     def named(self, name: str) -> VaultSetting:
@@ -160,8 +161,7 @@ class VaultSettings:
 
     def _write(self, vaults: tuple[VaultSetting, ...]) -> None:
         make_folder(self._folder)
-        octets = msgspec.json.format(msgspec.json.encode(_Settings(vaults=vaults)), indent=2)
-        write_file(self._folder / _SETTINGS, octets + b"\n")
+        write_file(self._folder / _SETTINGS, render_hashed(_Settings(vaults=vaults)))
 
 
 def check_vault_name(name: str) -> str:

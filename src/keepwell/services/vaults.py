@@ -116,14 +116,13 @@ class Vaults:
 
         Each family of server processes claims an epoch of its own, the first of them that comes here, once the medium
         was probed; the others write in it. Without a family (a command) the epoch is that which this data folder holds.
+        Where that epoch's document is damaged, the next is claimed.
         """
         with self.settings.claiming(name) as held:
             vault = self._opened(self.settings.named(name))
             try:
-                if held is None or (family and held.family != family):
+                if held is None or (family and held.family != family) or not _resumed(vault, held):
                     self.settings.hold_epoch(name, self._claim(vault, family))
-                else:
-                    vault.resume(held.epoch, held.server)
             except BaseException:
                 vault.close()
                 raise
@@ -195,6 +194,15 @@ class Vaults:
         if not claim(medium, VAULT_DOCUMENT, render_document(document)):
             raise AlreadyThere(f"another server makes a vault at {place} at this moment", hint="Choose another place.")
         return document
+
+
+def _resumed(vault: Vault, held: EpochHeld) -> bool:
+    """Whether the vault is open in the epoch that is held; False when its document is damaged. Raises Fenced."""
+    try:
+        vault.resume(held.epoch, held.server)
+    except Damaged:
+        return False
+    return True
 
 
 def _require_own_data(vault: Vault, store: Store) -> None:

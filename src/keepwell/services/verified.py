@@ -16,6 +16,7 @@ import msgspec
 from keepwell.ground.clock import parse_moment, render_moment
 from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.process import locked
+from keepwell.model.hashed import parse_hashed, render_hashed
 from keepwell.model.weight import Weight
 from keepwell.vault.findings import Found, VaultFinding
 from keepwell.vault.verify import Grade
@@ -107,7 +108,7 @@ class VerifiedFile:
     def read(self) -> Verified:
         """What is known; nothing when the file is not there or cannot be read."""
         try:
-            return msgspec.json.decode((self._folder / FILE).read_bytes(), type=Verified)
+            return parse_hashed((self._folder / FILE).read_bytes(), Verified)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return Verified()
 
@@ -116,8 +117,7 @@ class VerifiedFile:
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
             changed = how(self.read())
-            octets = msgspec.json.format(msgspec.json.encode(changed), indent=2)
-            write_file(self._folder / FILE, octets + b"\n")
+            write_file(self._folder / FILE, render_hashed(changed))
         return changed
 
 

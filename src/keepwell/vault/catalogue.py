@@ -29,11 +29,16 @@ class FrameRef:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack of the vault: its name, length and index."""
+    """A pack of the vault: its name, length and index.
+
+    `is_reindexed`: the index was damaged, and is made anew of the frames; `is_partial`: not all of them can be read.
+    """
 
     name: str
     size: int
     index: PackIndex
+    is_reindexed: bool = False
+    is_partial: bool = False
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ def _must_go(line: Line, erasures: Erasures) -> bool:
 def _tails(vault: Vault) -> Iterator[tuple[str, list[Line]]]:
     for info in list(vault.medium.list(TAILS)):
         try:
-            yield info.name, parse_tail_object(vault.medium.read(info.name), vault.seal)
+            yield info.name, parse_tail_object(vault.medium.read(info.name), vault.seal).lines
         except NotThere:
             continue  # it was rolled at this moment
 

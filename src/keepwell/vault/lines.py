@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable
+import re
 
 import msgspec
 
@@ -48,6 +48,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     strange: bool = False
 
 
+_hash = re.compile(rb',"hash":"([0-9a-f]{64})"')
+_text = re.compile(rb"[^\n]+\n?")
 _facts_decoder = msgspec.json.Decoder(Facts)
 _travel_decoder = msgspec.json.Decoder(Travel)
 _any_decoder = msgspec.json.Decoder(dict[str, object])
@@ -115,21 +117,56 @@ def parse_exact_line(text: bytes) -> Line:
     return line
 
 
-def parse_tail(octets: bytes) -> list[Line]:
-    """The lines of a tail up to the first that is not whole: a crash cuts off what was not confirmed. Never raises."""
-    lines: list[Line] = []
-    for text in _whole_lines(octets):
+class TailLines(msgspec.Struct, frozen=True):
+    """What a tail has: the lines that prove themselves, and how many of the others are damaged."""
+
+    lines: list[Line]
+    damaged: int
+    """Lines that are not as they were written though there are others behind them."""
+    ends_broken: bool
+    """Whether the last line is not: nobody can tell damage from a crash that cut off what was not confirmed."""
+
+
+def parse_tail(octets: bytes) -> TailLines:
+    """The lines of a tail, each proven alone; of one whose bytes are damaged the record, without them. Never raises."""
+    lines, damaged = list[Line](), 0
+    texts = texts_of(octets)
+    for number, text in enumerate(texts, 1):
         try:
-            lines += parse_lines(text)
+            lines += _parse_whole(text)
         except Damaged:
-            break
-    return lines
+            if number == len(texts):  # perhaps it was never confirmed: nothing of it counts
+                return TailLines(lines, damaged, ends_broken=True)
+            record, damaged = record_in(text), damaged + 1
+            lines += [] if record is None else [Line(record)]
+    return TailLines(lines, damaged, ends_broken=False)
 
 
-def _whole_lines(octets: bytes) -> Iterable[bytes]:
-    end = octets.rfind(b"\n") + 1
-    # A log takes space beforehand and fills it with line feeds: a million of them are no lines to look at one by one.
-    return octets[:end].rstrip(b"\n").splitlines(keepends=True)
+def _parse_whole(text: bytes) -> list[Line]:
+    if not text.endswith(b"\n"):
+        raise Damaged("a line of a tail has no end")
+    return parse_lines(text)
+
+
+def record_in(text: bytes) -> Record | None:
+    """The record of a line whose bytes are damaged: the canonical form is what stands before its hash."""
+    match = _hash.search(text)
+    facts = b"" if match is None else text[: match.start()] + b"}"
+    if match is None or hashlib.sha256(facts).hexdigest() != match[1].decode():
+        return None
+    try:
+        record = Record(_facts_decoder.decode(facts), match[1].decode())
+    except UNREADABLE:
+        return None
+    return record if is_proven(record) and is_account_id(record.facts.account) else None
+
+
+def texts_of(octets: bytes) -> list[bytes]:
+    """The texts of a tail's lines, with their line feeds, the last as far as it goes.
+
+    A log takes space beforehand and fills it with line feeds: a million of them are no lines to look at one by one.
+    """
+    return _text.findall(octets)
 
 
 def _line(facts: Facts, travel: Travel) -> Line:

@@ -121,14 +121,19 @@ class LossReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the copies know of an account's end: `seq` of its last record, and the ledger after it.
+    """What the copies know of an account's end: `seq` of its last record, and the newest ledger that is known.
 
-    The ledger is the newest that a copy noted; empty when none did.
+    The ledger is that after record `ledger_seq`, by default the last; empty when no copy noted one.
     """
 
     account: AccountId
     seq: int
     ledger: Mapping[Kind, LedgerNote] = field(default_factory=dict)
+    ledger_seq: int | None = None
+
+    def tells_all(self, there: int) -> bool:
+        """Whether the ledger counts everything that may be missing when records come to an end with number `there`."""
+        return there >= self.seq or (bool(self.ledger) and (self.ledger_seq is None or self.ledger_seq >= self.seq))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +180,14 @@ def _kind_loss(kind: Kind, expected: Expected, there: There, items: Sequence[Los
     elsewhere = sum(one.fate is Fate.ELSEWHERE for one in current)
     known_lost = sum(one.fate is Fate.LOST for one in current)
     is_known = bool(expected.ledger)  # else what came back is all that is known to have been
+    lost = max(known_lost, count - here if is_known else 0)
+    is_same = noted == found if is_known else expected.seq == there.seq
     return KindLoss(
         kind=kind,
         expected=count if is_known else here,
         recovered=here - incomplete - elsewhere,
         incomplete=incomplete,
-        lost=max(known_lost, count - here if is_known else 0),
-        proven=incomplete == elsewhere == 0 and (noted == found if is_known else expected.seq == there.seq),
+        lost=lost,
+        proven=incomplete == elsewhere == lost == 0 and is_same and expected.tells_all(there.seq),
         elsewhere=elsewhere,
     )

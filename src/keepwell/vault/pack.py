@@ -2,13 +2,16 @@
 
 A frame is one zstd frame (encrypted for itself in an encrypted vault), so that one account can be read by its bytes
 alone while `zstdcat` prints the whole. The index is the last line of the stored bytes; in a plain pack it lies in a
-skippable frame (RFC 8878 section 3.1.2), which decoders pass over.
+skippable frame (RFC 8878 section 3.1.2), which decoders pass over. It ends with the hash of itself; one that does not
+match is not gone by, since what it says of where accounts end is believed before any record is read.
 
 Pure: bytes in, bytes out.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from typing import Final
@@ -35,7 +38,9 @@ MERGE_LEVEL: Final = 9
 FRAME_OCTETS_MAX: Final = 1 << 30
 """What a frame may be unpacked: a damaged or hostile one must not fill the memory."""
 
-_SKIPPABLE_MAGIC: Final = 0x184D2A50
+SKIPPABLE_MAGIC: Final = 0x184D2A50
+
+_index_hash: Final = re.compile(rb',"hash":"([^"]*)"\}\n?$')
 
 LedgerNote = tuple[int, int, str]
 """Sequence of the last change, count of items, set-hash in hexadecimal."""
@@ -123,8 +128,12 @@ def read_index(end: bytes) -> PackIndex | None:
     start = end.rfind(b"\n", 0, -1)
     if start < 0:
         return None
+    text = end[start + 1 :]
+    hashed = _index_hash.search(text)
+    if hashed is not None and _hash_of_index(text[: hashed.start()]) != hashed[1]:
+        raise Damaged("the index of a pack is not as it was written")
     try:
-        index = msgspec.json.decode(end[start:], type=PackIndex)
+        index = msgspec.json.decode(text, type=PackIndex)
     except UNREADABLE as error:
         raise Damaged(f"the index of a pack cannot be read: {error}") from error
     if index.pack > PACK_VERSION:
@@ -215,8 +224,14 @@ def _frame_of(run: Run, offset: int, length: int) -> Frame:
 
 
 def _index_trailer(index: PackIndex, *, skippable: bool) -> bytes:
-    text = b"\n" + msgspec.json.encode(index) + b"\n"
-    return struct.pack("<II", _SKIPPABLE_MAGIC, len(text)) + text if skippable else text
+    said = msgspec.json.encode(index)[:-1]
+    text = b'\n%s,"hash":"%s"}\n' % (said, _hash_of_index(said))
+    return struct.pack("<II", SKIPPABLE_MAGIC, len(text)) + text if skippable else text
+
+
+def _hash_of_index(said: bytes) -> bytes:
+    """Of the index's line up to its hash. Packs that were written before it had one are read without."""
+    return hashlib.sha256(said).hexdigest().encode()
 
 
 def _where(frame: Frame) -> str:

@@ -75,6 +75,9 @@ def read_account(
                 del findings.faults[told:]
                 yield Carried(found.line.record, erased=True)
                 continue
+            if len(findings.faults) == told:
+                missing = Damaged(f"record {facts.seq}: its bytes {facts.digest} are nowhere")
+                findings.faults.append(Fault(found.vault.name, account, missing))
         yield Carried(found.line.record, body)
 
 

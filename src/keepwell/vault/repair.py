@@ -149,7 +149,8 @@ class _Repair:
         return None
 
     def _replace_packs(self, names: Sequence[str], accounts: Sequence[AccountId]) -> None:
-        known = {pack.name: pack for pack in self._vault.packs() if pack.name in names and self._is_believed(pack)}
+        chosen = [pack for pack in self._vault.packs() if pack.name in names and not pack.is_partial]
+        known = {pack.name: pack for pack in chosen if self._is_believed(pack)}
         wanted = _heads_in(known.values())
         for account in [*accounts, *self._unreached()]:
             wanted.setdefault(account, [])

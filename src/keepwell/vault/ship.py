@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final
 
-from keepwell.model.errors import Damaged, Forked, KeepwellError, StorageFault
+from keepwell.model.errors import Damaged, Forked, KeepwellError, NotThere, StorageFault, Unavailable
 from keepwell.model.ledger import LedgerEntry
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Record, check_follows
@@ -19,7 +20,7 @@ from keepwell.storage.contract import Carried, Head, Snapshot, Store
 from keepwell.storage.memory_transaction import replaying
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.layout import epoch_of
-from keepwell.vault.lines import render_line
+from keepwell.vault.lines import Line, render_line
 from keepwell.vault.pack import SHIP_LEVEL, Run, note_of
 from keepwell.vault.prove import prove_account
 from keepwell.vault.reading import read_account
@@ -233,13 +234,24 @@ def pack_tails(vault: Vault, store: Store) -> Shipped:
 
     Their writers are fenced, so nothing more comes into them that counts. Raises Fenced, StorageFault.
     """
-    accounts = {account for account in vault.heads() if vault.tail_lines(account)}
-    shipped = ship(vault, store, sorted(accounts))
-    done = all(
-        line.record.facts.seq <= vault.packed_head(account).sequence
-        for account in accounts
-        for line in vault.tail_lines(account)
-    )
-    if done:
+    tails = {account: lines for account in vault.heads() if (lines := vault.tail_lines(account))}
+    shipped = ship(vault, store, sorted(tails.keys() & set(store.accounts())))
+    if all(one not in shipped.failures and _are_packed(vault, store, one, lines) for one, lines in tails.items()):
         vault.remove_tails([name for name in vault.tails() if (epoch_of(name) or 0) < vault.epoch])
     return shipped
+
+
+def _are_packed(vault: Vault, store: Store, account: AccountId, lines: Sequence[Line]) -> bool:
+    """Whether packs have these very records: they lead so far, and the store, which they were shipped from, has them.
+
+    A store that was made anew without what stands behind damage here may have others under the same numbers.
+    """
+    wanted = {line.record.facts.seq: line.record.hash for line in lines}
+    if max(wanted) > vault.packed_head(account).sequence:
+        return False
+    try:
+        with store.account(account).reading() as snapshot:
+            records = takewhile(lambda one: one.facts.seq <= max(wanted), snapshot.records(min(wanted) - 1))
+            return wanted.items() <= {one.facts.seq: one.hash for one in records}.items()
+    except (Damaged, NotThere, Unavailable):
+        return False

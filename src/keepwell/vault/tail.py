@@ -14,7 +14,7 @@ import msgspec
 from keepwell.model.errors import Damaged
 from keepwell.model.names import AccountId
 from keepwell.model.unreadable import UNREADABLE
-from keepwell.vault.lines import Line, parse_tail
+from keepwell.vault.lines import Line, TailLines, parse_tail, texts_of
 from keepwell.vault.medium import Log
 from keepwell.vault.sealing import Seal
 
@@ -56,15 +56,19 @@ class Tail:
         self._log.close()
 
 
-def parse_tail_object(stored: bytes, seal: Seal) -> list[Line]:
-    """The confirmed records of a tail, each proven, up to the first line that is not whole. Raises Locked."""
+def parse_tail_object(stored: bytes, seal: Seal) -> TailLines:
+    """The confirmed records of a tail, each proven alone. Raises Locked."""
     if not seal.sealed:
         return parse_tail(stored)
-    lines: list[Line] = []
-    for text in stored[: stored.rfind(b"\n") + 1].splitlines():
+    lines, damaged, ends_broken = list[Line](), 0, False
+    for text in texts_of(stored):
+        damaged, ends_broken = damaged + ends_broken, False
         try:
             envelope = msgspec.json.decode(text, type=Envelope)
-            lines += parse_tail(seal.unseal(base64.b64decode(envelope.age, validate=True)))
+            opened = parse_tail(seal.unseal(base64.b64decode(envelope.age, validate=True)))
         except (*UNREADABLE, ValueError, Damaged):  # ValueError: what is no base64, also beyond ASCII
-            break
-    return lines
+            ends_broken = True
+        else:
+            lines += opened.lines
+            damaged += opened.damaged + opened.ends_broken
+    return TailLines(lines, damaged, ends_broken)

@@ -20,11 +20,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.errors import CannotStart, Damaged, Fenced, KeepwellError, NotThere, StorageFault
-from keepwell.model.names import AccountId
+from keepwell.model.names import AccountId, Lineage
 from keepwell.model.record import digest_of
 from keepwell.storage.contract import Head
 from keepwell.vault.catalogue import Catalogue, FrameRef, Pack
@@ -58,6 +59,7 @@ from keepwell.vault.layout import (
 from keepwell.vault.lines import Line
 from keepwell.vault.medium import Medium, ObjectInfo, claim, create_or_same
 from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
+from keepwell.vault.reindexing import reindexed
 from keepwell.vault.sealing import Seal
 from keepwell.vault.tail import parse_tail_object
 
@@ -66,6 +68,14 @@ INDEX_OCTETS_GUESS: Final = 64 * 1024
 
 SealFor = Callable[[VaultDocument], Seal]
 """Chooses how a vault with this document is sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndTold:
+    """The number of an account's last record, as an object says it, and that record's lineage."""
+
+    sequence: int
+    lineage: Lineage
 
 
 class Vault:
@@ -80,6 +90,8 @@ class Vault:
         self.epoch = 0
         self.problems: list[KeepwellError] = []
         """What could not be read when looking."""
+        self.broken_ends: list[str] = []
+        """Tails whose last line could not be read: it is damaged, or was cut off by a crash and never confirmed."""
         self._clock = clock
         self._lock = threading.Lock()
         self._catalogue = Catalogue()
@@ -88,18 +100,22 @@ class Vault:
 
     def look(self) -> None:
         """Read what is there: packs' indexes, tails, the newest manifest. Raises StorageFault, Locked."""
-        catalogue, tails, problems = Catalogue(), [], list[KeepwellError]()
+        catalogue, tails, broken_ends, problems = Catalogue(), list[str](), list[str](), list[KeepwellError]()
         for info in self.medium.list(PACKS):
-            try:
-                catalogue.add_pack(Pack(info.name, info.size, self.read_index_of(info)))
-            except (Damaged, NotThere) as error:
-                problems.append(error)
+            if (pack := self._pack_at(info, problems)) is not None:
+                catalogue.add_pack(pack)
         for info in self.medium.list(TAILS):
             tails.append(info.name)
-            catalogue.add_tail(parse_tail_object(self.medium.read(info.name), self.seal))
+            found = parse_tail_object(self.medium.read(info.name), self.seal)
+            catalogue.add_tail(found.lines)
+            if found.damaged:
+                problems.append(Damaged(f"{found.damaged} lines of {info.name} in vault {self.name} cannot be read"))
+            if found.ends_broken:
+                broken_ends.append(info.name)
         manifest = self._newest_manifest(problems)
         with self._lock:
             self._catalogue, self._tails, self._manifest, self.problems = catalogue, tails, manifest, problems
+            self.broken_ends = broken_ends
 
     def refresh(self) -> None:
         """Learn which packs and manifests other processes of this server put and removed. Raises StorageFault.
@@ -112,12 +128,9 @@ class Vault:
         problems = list[KeepwellError]()
         come = list[Pack]()
         for name in listed.keys() - known:
-            try:
-                pack = Pack(name, listed[name].size, self.read_index_of(listed[name]))
-                if self.epoch in {0, pack.index.epoch}:
-                    come.append(pack)
-            except (Damaged, NotThere) as error:
-                problems.append(error)
+            pack = self._pack_at(listed[name], problems)
+            if pack is not None and self.epoch in {0, pack.index.epoch}:
+                come.append(pack)
         manifest = self._newest_manifest(problems)
         with self._lock:
             for pack in come:
@@ -153,12 +166,12 @@ class Vault:
             return number
 
     def resume(self, epoch: int, server: str) -> None:
-        """Write in an epoch that a process of the same server claimed; then look. Raises Fenced."""
+        """Write in an epoch that a process of the same server claimed; then look. Raises Fenced, Damaged."""
+        self.epoch = epoch
+        self.require_epoch()
         held = parse_epoch_document(self.medium.read(epoch_name(epoch)))
         if held.server != server:
             raise Fenced(self.name, f"{held.host}:{held.data}")
-        self.epoch = epoch
-        self.require_epoch()
         self.look()
 
     def newest_epoch(self) -> int:
@@ -170,8 +183,7 @@ class Vault:
         if self.epoch == 0:
             raise CannotStart(f"vault {self.name} is open for reading only")
         if self.medium.exists(epoch_name(self.epoch + 1)):
-            held = parse_epoch_document(self.medium.read(epoch_name(self.newest_epoch())))
-            raise Fenced(self.name, f"{held.host}:{held.data}")
+            raise Fenced(self.name, self._holder())
 
     def put_blob(self, body: bytes) -> str:
         """Keep large bytes, durably; the object's name. May be called again."""
@@ -266,6 +278,20 @@ class Vault:
         with self._lock:
             return self._catalogue.head(account)
 
+    def accounts(self) -> set[AccountId]:
+        """Every account that anything here tells of."""
+        with self._lock:
+            return {*self._catalogue.accounts(), *(self._manifest.accounts if self._manifest else ())}
+
+    def ends_told(self, account: AccountId) -> list[EndTold]:
+        """Where objects here say that the account ends, whether what leads there can be read or not."""
+        with self._lock:
+            told = [EndTold(ref.frame.last, ref.frame.lineage) for ref in self._catalogue.frames(account)]
+            tail = [line.record.facts for line in self._catalogue.tail_lines(account)[-1:]]
+            note = self._manifest.accounts.get(account) if self._manifest else None
+        told += [EndTold(facts.seq, facts.lineage) for facts in tail]
+        return told if note is None else [*told, EndTold(note.seq, note.lineage)]
+
     def packed_head(self, account: AccountId) -> Head:
         """The same by packs alone."""
         with self._lock:
@@ -328,6 +354,29 @@ class Vault:
         """Let go of the medium."""
         self.medium.close()
 
+    def _holder(self) -> str:
+        """Who holds the newest epoch, for people."""
+        try:
+            held = parse_epoch_document(self.medium.read(epoch_name(self.newest_epoch())))
+        except (Damaged, NotThere):
+            return "a server whose name cannot be read any more"
+        return f"{held.host}:{held.data}"
+
+    def _pack_at(self, info: ObjectInfo, problems: list[KeepwellError]) -> Pack | None:
+        """A pack; one whose index is damaged with what its frames say, which is told. None when there is nothing."""
+        try:
+            return Pack(info.name, info.size, self.read_index_of(info))
+        except NotThere as error:
+            problems.append(error)
+            return None
+        except Damaged as error:
+            problems.append(Damaged(f"{info.name} in vault {self.name}: {error.message}"))
+        with suppress(NotThere):
+            index, is_all = reindexed(self.medium.read(info.name), self.document.id, self.seal)
+            if index.frames:
+                return Pack(info.name, info.size, index, is_reindexed=True, is_partial=not is_all)
+        return None
+
     def _newest_manifest(self, problems: list[KeepwellError]) -> Manifest | None:
         names = [info.name for info in self.medium.list(MANIFESTS) if manifest_number(info.name) is not None]
         for name in sorted(names, reverse=True):
@@ -355,7 +404,7 @@ class Vault:
         for account in catalogue.accounts():
             note, before = _note_of(catalogue, account), notes.get(account)
             # What must be there is never taken back: else a loss would vanish with the next manifest.
-            if note is not None and (before is None or note.seq >= before.seq):
+            if note is not None and (before is None or note.seq > before.seq):
                 notes[account] = note
         return Manifest(
             manifest=1,
@@ -363,13 +412,16 @@ class Vault:
             epoch=self.epoch,
             number=number,
             at=render_moment(self._clock.now()),
-            packs={name: pack.size for name, pack in catalogue.packs.items()},
+            packs={name: pack.size for name, pack in catalogue.packs.items() if not pack.is_partial},
             accounts=notes,
             documents=documents,
         )
 
 
 def _note_of(catalogue: Catalogue, account: AccountId) -> AccountNote | None:
+    refs = catalogue.covering(account)
+    if refs and catalogue.packs[refs[-1].pack].is_reindexed:
+        return None  # nothing says what its ledger is
     head, lineage = catalogue.packed_head(account), catalogue.lineage(account)
     if lineage is None:
         return None

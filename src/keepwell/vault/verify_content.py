@@ -17,12 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from keepwell.model.errors import Damaged, Locked, NotThere, StorageFault
 from keepwell.model.unreadable import UNREADABLE
+from keepwell.model.weight import Weight
 from keepwell.vault.findings import Found
 from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
-from keepwell.vault.lines import Line, parse_exact_line
+from keepwell.vault.lines import Line, parse_exact_line, texts_of
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.tail import Envelope, render_envelope
 from keepwell.vault.vault import Vault
@@ -79,8 +81,10 @@ def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:
             raise Damaged("its bytes are not those that were stored under this name")
     elif name.startswith(TAILS):
         _check_tail(vault, name, found)
-    elif name in {README, VAULT_DOCUMENT} or epoch_of(name) is not None:
-        _check_document(vault, info, found)
+    elif name in {README, VAULT_DOCUMENT}:
+        _check_document(vault, info)
+    elif epoch_of(name) is not None:
+        _check_epoch(vault, info, found)
     else:
         found.note(name, "nobody knows what it is: no object of a vault has such a name")
 
@@ -97,19 +101,30 @@ def _hash_of(vault: Vault, info: ObjectInfo) -> str:
             return hashing.hexdigest()
 
 
-def _check_document(vault: Vault, info: ObjectInfo, found: Found) -> None:
+def _check_document(vault: Vault, info: ObjectInfo) -> None:
     name, manifest = info.name, vault.manifest()
     hashed = manifest.documents.get(name) if manifest else None
     if hashed is not None and _hash_of(vault, info) != hashed:
         raise Damaged("its bytes are not those that were there when a manifest first named it")
-    if epoch_of(name) is not None:
-        check_epoch(name, vault, found)
+
+
+def _check_epoch(vault: Vault, info: ObjectInfo, found: Found) -> None:
+    """That of an epoch that has ended tells people who held it, and nothing depends on what is in it."""
+    checked = Found()
+    try:
+        _check_document(vault, info)
+        check_epoch(info.name, vault, checked)
+    except Damaged as error:
+        checked.damage(info.name, error.message)
+    if (epoch_of(info.name) or 0) < vault.newest_epoch():
+        checked.findings = [replace(one, weight=Weight.NOTE) for one in checked.findings]
+    found.findings += checked.findings
 
 
 def _check_tail(vault: Vault, name: str, found: Found) -> None:
     """Every line; at the end there may be line feeds (space taken beforehand), and what a crash has cut off."""
     stored = vault.medium.read(name)
-    texts = stored[: len(stored.rstrip(b"\n")) + 1].splitlines(keepends=True)
+    texts = texts_of(stored)
     for number, text in enumerate(texts, 1):
         try:
             for line in _lines_of(text, vault):

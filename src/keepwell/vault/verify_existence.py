@@ -72,6 +72,9 @@ def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
         found.damage(MANIFESTS, "the newest manifest is missing or cannot be read")
     elif manifest is None:
         found.note(MANIFESTS, "there is none yet, so nothing says what must be there")
+    for pack in vault.packs():
+        if pack.is_reindexed:
+            found.damage(pack.name, "its index is damaged; what it has is known from its records")
     known = {pack.name: pack.size for pack in vault.packs()}
     wanted = known if manifest is None else known | manifest.packs
     for name, size in sorted(wanted.items()):

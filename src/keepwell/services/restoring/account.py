@@ -62,6 +62,8 @@ class RestoredAccount(msgspec.Struct, frozen=True, kw_only=True):
     ledger: dict[Kind, LedgerNote]
     expected_seq: int
     expected_ledger: dict[Kind, LedgerNote]
+    expected_ledger_seq: int
+    """After which record that ledger was noted."""
     deferred: tuple[Deferred, ...] = ()
     behind: tuple[LostItem, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -76,7 +78,7 @@ class RestoredAccount(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def expected(self) -> Expected:
         """As a loss report wants it."""
-        return Expected(self.account, self.expected_seq, self.expected_ledger)
+        return Expected(self.account, self.expected_seq, self.expected_ledger, self.expected_ledger_seq)
 
 
 class Portion(msgspec.Struct, frozen=True):
@@ -243,6 +245,7 @@ def _told(snapshot: Snapshot, proof: Proof, vaults: Sequence[Vault], stream: _St
         ledger=dict(proof.ledger),
         expected_seq=expected.seq,
         expected_ledger=dict(expected.ledger),
+        expected_ledger_seq=expected.seq if expected.ledger_seq is None else expected.ledger_seq,
         deferred=tuple(stream.deferred.values()),
         behind=tuple(lost_items(behind, snapshot)),
         gaps=tuple(gaps_of(behind, end.facts if end else None, expected.seq)) if breaks_off else (),
@@ -260,6 +263,7 @@ def _nothing(task: AccountTask, stream: _Stream) -> RestoredAccount:
         ledger={},
         expected_seq=seq,
         expected_ledger=dict(ledger),
+        expected_ledger_seq=seq,
         gaps=(Gap(1, seq),),
         faults=tuple(map(_object_fault, stream.findings.faults)),
     )

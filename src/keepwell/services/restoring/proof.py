@@ -43,7 +43,8 @@ def prove(snapshot: Snapshot, notes: Iterable[Note]) -> Proof:
     noted = newest_note(note for note in kept if note.ledger is not None)
     expected = _expected_ledger(snapshot, noted, note_of(ledger))
     seq = newest.head.sequence if newest else head.sequence
-    return Proof(head, note_of(ledger), Expected(snapshot.account(), seq, expected), tuple(contradictions))
+    at = max(noted.head.sequence if noted else 0, head.sequence)
+    return Proof(head, note_of(ledger), Expected(snapshot.account(), seq, expected, at), tuple(contradictions))
 
 
 def _expected_ledger(

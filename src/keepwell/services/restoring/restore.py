@@ -23,7 +23,7 @@ from keepwell.services.restoring.crew import HELPED_RECORDS_MIN, Crew, Helpers, 
 from keepwell.services.restoring.place import Place, RestoreNote, open_place
 from keepwell.services.restoring.rewinding import RewindTask, Rewound
 from keepwell.services.restoring.settle import Settled, SettleTask
-from keepwell.services.restoring.sources import OpenedSource, holding_of
+from keepwell.services.restoring.sources import OpenedSource, broken_ends, holding_of
 from keepwell.storage.contract import Store
 from keepwell.vault.loss import AccountLoss, LossReport, ObjectFault
 from keepwell.vault.restore_plan import RestorePlan, notes_of
@@ -276,6 +276,7 @@ class Restoring:
     def _faults(self) -> tuple[ObjectFault, ...]:
         problems = ((one.vault.name, problem) for one in self._opened for problem in one.vault.problems)
         unread = [ObjectFault(name, "", problem.message) for name, problem in problems]
+        unread += [fault for one in self._opened for fault in broken_ends(one.vault)]
         return tuple(dict.fromkeys([*unread, *self._done.faults]))
 
     def _restored(self, place: Place, loss: LossReport | None, seconds: float) -> Restored:

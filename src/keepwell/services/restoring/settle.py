@@ -24,12 +24,12 @@ from keepwell.model.names import SYSTEM_ACCOUNT, Digest, Kind, Lineage
 from keepwell.model.record import Op
 from keepwell.services.restoring.account import Deferred, RestoredAccount
 from keepwell.storage.contract import Collection, Entry, Item, Snapshot, Store, Transaction
-from keepwell.vault.loss import AccountLoss, Fate, LostItem, There, loss_of
+from keepwell.vault.loss import AccountLoss, Expected, Fate, LostItem, There, loss_of
 
 BY: Final = "keepwell restore"
 """What records of a restore say of who made them."""
 
-_HELD_BY_RESTORE: Final = "restore: "
+HELD_BY_RESTORE: Final = "restore: "
 """How the reasons begin by which kinds are held here."""
 
 
@@ -64,12 +64,12 @@ def settle(store: Store, task: SettleTask) -> Settled:
     loss = loss_of(restored.expected, found, task.login, restored.behind, restored.gaps)
     reasons = _left_out_reasons(task.left_out, there)
     if not task.accept_loss:
-        reasons = _loss_reasons(loss) | reasons
+        reasons = _loss_reasons(loss, restored.expected) | reasons
     elif not loss.is_whole:
         (verdict,) = place.transact([partial(_accept, loss)])
         if isinstance(verdict, BaseException):
             raise verdict
-    wanted = {kind: reason for kind, reason in held.items() if not reason.startswith(_HELD_BY_RESTORE)} | reasons
+    wanted = {kind: reason for kind, reason in held.items() if not reason.startswith(HELD_BY_RESTORE)} | reasons
     if wanted != held:
         place.hold(wanted)
     return Settled(loss=loss, held=wanted)
@@ -119,22 +119,26 @@ def _left_out_reasons(left_out: Iterable[Deferred], there: Spots) -> dict[Kind, 
         for collection, _item in there.get(one.digest, ()):
             counts[collection.kind] = counts.get(collection.kind, 0) + 1
     return {
-        kind: f"{_HELD_BY_RESTORE}the bytes of {count} items were left out; run it again with --kind {kind}"
+        kind: f"{HELD_BY_RESTORE}the bytes of {count} items were left out; run it again with --kind {kind}"
         for kind, count in counts.items()
     }
 
 
-def _loss_reasons(loss: AccountLoss) -> dict[Kind, str]:
-    reasons: dict[Kind, str] = {
+def _loss_reasons(loss: AccountLoss, expected: Expected) -> dict[Kind, str]:
+    reasons: dict[Kind, str] = {}
+    if loss.account != SYSTEM_ACCOUNT and not expected.tells_all(loss.records_recovered):
+        missing = f"records {loss.records_recovered + 1} to {loss.records_expected} are missing"
+        reasons = dict.fromkeys(Kind, f"{HELD_BY_RESTORE}{missing}, and nothing tells of which kinds they are")
+    reasons |= {
         one.kind: (
-            f"{_HELD_BY_RESTORE}of {one.expected} items {one.recovered} came back,"
+            f"{HELD_BY_RESTORE}of {one.expected} items {one.recovered} came back,"
             f" {one.incomplete} are incomplete and {one.lost} lost; see loss-report.json"
         )
         for one in loss.kinds
         if not one.proven and one.kind is not Kind.SYSTEM
     }
     if loss.gaps and loss.account != SYSTEM_ACCOUNT:
-        reasons[Kind.SYSTEM] = f"{_HELD_BY_RESTORE}records {loss.gaps[0].first} to {loss.records_expected} are missing"
+        reasons[Kind.SYSTEM] = f"{HELD_BY_RESTORE}records {loss.gaps[0].first} to {loss.records_expected} are missing"
     return reasons
 
 

@@ -18,6 +18,7 @@ from keepwell.storage.contract import Head
 from keepwell.vault.catalogue import Catalogue
 from keepwell.vault.documents import VaultDocument
 from keepwell.vault.layout import BLOBS
+from keepwell.vault.loss import ObjectFault
 from keepwell.vault.media import open_medium
 from keepwell.vault.restore_plan import Holding
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
@@ -90,6 +91,12 @@ def holding_of(vault: Vault, *, blobs: bool = False) -> Holding:
         manifest=vault.manifest(),
         blob_sizes={info.name: info.size for info in vault.medium.list(BLOBS)} if blobs else {},
     )
+
+
+def broken_ends(vault: Vault) -> list[ObjectFault]:
+    """Tails that end with a line that cannot be read: whether it was ever confirmed nobody can tell any more."""
+    message = "its last line is damaged, or was cut off by a crash and never confirmed"
+    return [ObjectFault(vault.name, name, message) for name in vault.broken_ends]
 
 
 def open_source(url: str, name: str, identities: Sequence[Identity] = ()) -> OpenedSource:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -24,10 +23,10 @@ from backports import zstd
 from pyrage.x25519 import Identity
 
 from keepwell.model.errors import Damaged
-from keepwell.model.names import AccountId, is_account_id
-from keepwell.model.record import Facts, Record, is_proven
+from keepwell.model.names import AccountId
+from keepwell.model.record import Record, is_proven
 from keepwell.model.unreadable import UNREADABLE
-from keepwell.vault.lines import Line, parse_lines
+from keepwell.vault.lines import Line, parse_lines, record_in
 from keepwell.vault.pack import FRAME_OCTETS_MAX, PackIndex, read_index
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -36,7 +35,6 @@ AGE_MAGIC: Final = b"age-encryption.org/v1\n"
 _FED_OCTETS: Final = 4096
 """A decompressor gives what it has after each such part, so an error costs no more than one block."""
 
-_hash: Final = re.compile(rb',"hash":"([0-9a-f]{64})"')
 _body: Final = re.compile(rb'"(body|body64)":("(?:[^"\\]|\\.)*")')
 _sealed: Final = re.compile(rb'"age":"([A-Za-z0-9+/=]+)"')
 _heads: Final = re.compile(rb'"heads":(\{[^{}]*\})')
@@ -70,22 +68,9 @@ def _alone(text: bytes) -> Iterator[Piece]:
     try:
         yield from (_piece(line) for line in parse_lines(text) if is_proven(line.record))
     except Damaged:
-        piece = Piece(_record_in(text), _body_in(text))
+        piece = Piece(record_in(text), _body_in(text))
         if piece != Piece():
             yield piece
-
-
-def _record_in(text: bytes) -> Record | None:
-    """The record of a line whose bytes are damaged: the canonical form is what stands before its hash."""
-    match = _hash.search(text)
-    facts = b"" if match is None else text[: match.start()] + b"}"
-    if match is None or hashlib.sha256(facts).hexdigest() != match[1].decode():
-        return None
-    try:
-        record = Record(msgspec.json.decode(facts, type=Facts), match[1].decode())
-    except UNREADABLE:
-        return None
-    return record if is_proven(record) and is_account_id(record.facts.account) else None
 
 
 def _body_in(text: bytes) -> bytes | None:
