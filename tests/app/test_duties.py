@@ -120,6 +120,13 @@ def test_within_the_first_hours_all_grades_are_proven_and_a_manifest_is_publishe
     assert verify(server.made.open(), Grade.RECORDS).findings == []
 
 
+def test_a_new_vault_has_a_manifest_within_seconds(server: Server) -> None:
+    """So it can be drilled as soon as it was added."""
+    assert server.link.vault.manifest() is None
+    server.pass_time(15)
+    assert server.link.vault.manifest() is not None
+
+
 def test_a_damaged_pack_is_found_and_mended_within_a_day(server: Server) -> None:
     """It is counted, and what is remembered says that all is well again."""
     server.pass_time(1200)

@@ -27,7 +27,7 @@ from keepwell.services.keeper import Chore
 
 CHORE_SECONDS: Final = 10.0
 SETTLE_SECONDS: Final = 20 * 60.0
-"""After a start nothing is drilled for so long; the first manifest of a new vault is there by then."""
+"""After a start nothing is drilled for so long."""
 
 RETRY_SECONDS: Final = 3600.0
 ACCOUNTS_MAX: Final = 100

@@ -22,6 +22,7 @@ from keepwell.vault.merge import Merger
 from keepwell.vault.vault import Vault
 
 MANIFEST_SECONDS: Final = 900.0
+FIRST_MANIFEST_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 60.0
 """How often it is asked whether the hourly look is due."""
 
@@ -42,16 +43,24 @@ class VaultDuties:
         self._clock = clock
         self._mergers: dict[str, tuple[Vault, Merger]] = {}
         self._locked: set[str] = set()
+        self._begun: set[str] = set()
 
     def all(self) -> tuple[Duty, ...]:
         """Every duty, with its pace."""
         return (
+            Duty("first manifest", FIRST_MANIFEST_SECONDS, self.begin),
             Duty("manifest", MANIFEST_SECONDS, publish_manifest),
             Duty("existence", LOOK_SECONDS, self._verify_by(self._verifying.look)),
             Duty("content", CONTENT_SECONDS, self._verify_by(self._verifying.verify_slice_of_content)),
             Duty("records", RECORDS_SECONDS, self._verify_by(self._verifying.verify_slice_of_records)),
             Duty("merge", MERGE_SECONDS, self.merge),
         )
+
+    def begin(self, link: VaultLink) -> None:
+        """Say in a new vault what must be there as soon as anything is: before that it cannot be drilled."""
+        if link.name not in self._begun and link.vault.packs():
+            publish_manifest(link)
+            self._begun.add(link.name)
 
     def merge(self, link: VaultLink) -> None:
         """Merge small packs, or remove those that were merged; a vault that cannot be read is left as it is."""
