@@ -165,4 +165,10 @@ MUTANTS: Final = (
         units=1,
     ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
+    Mutant(
+        "bytes-not-synced",
+        "a blob or an object of a vault gets its name before its bytes are synced",
+        "power-cuts",
+        (Edit("keepwell.ground.durable", "_sync(os.fsync, file.fileno())", "pass"),),
+    ),
 )

@@ -6,9 +6,12 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -19,6 +22,10 @@ from prove.report import Result
 
 TELLINGS = 20
 """How often a case tells how far it is."""
+
+
+_was_interrupted = threading.Event()
+"""In the process of units: a unit that was handed to it before the interrupt is not begun after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ def carry_out(case: Case, seeds: range, manner: Manner) -> Result:
     result, started, units = Result(case, seeds.start), time.monotonic(), len(seeds)
     _tell(f"== {case.name}: {units} units, seeds {seeds.start} to {seeds.stop - 1}")
     place = Path(tempfile.mkdtemp(prefix="prove-", dir=manner.folder))
-    with ProcessPoolExecutor(1 if case.alone else manner.jobs, mp_context=get_context("spawn")) as pool:
+    with _pool(1 if case.alone else manner.jobs) as pool:
         waiting = [pool.submit(_unit, case.name, seed, place, manner.full) for seed in seeds]
         for number, done in enumerate(as_completed(waiting), 1):
             figures, failure = done.result()
@@ -57,11 +64,27 @@ def carry_out(case: Case, seeds: range, manner: Manner) -> Result:
     return result
 
 
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes for units; when it is left by an interrupt, only units under way are waited for."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def _unit(name: str, seed: int, folder: Path, full: bool) -> tuple[dict[str, int], str]:
     """(figures, how it failed)."""
     (case,) = by_name(CASES, [name])
+    if _was_interrupted.is_set():
+        raise KeyboardInterrupt
     try:
         return dict(run_unit(case, seed, folder, full=full).figures), ""
+    except KeyboardInterrupt:
+        _was_interrupted.set()
+        raise
     except Exception as error:
         return {}, "".join(traceback.format_exception(error))
 
