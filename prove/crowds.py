@@ -20,14 +20,14 @@ DEVICES_SMALL: Final = 300
 LORISES: Final = 600
 LORISES_SMALL: Final = 150
 SILENT: Final = 10_000
-SILENT_SMALL: Final = 1_000
+SILENT_SMALL: Final = 800
 HEAD_SECONDS_MAX: Final = 30
 """What the server gives a client for a request's head."""
 PATIENCE_SECONDS: Final = 240.0
 """A device's, for everything that it wants: two thousand wait for two cores."""
 NEWCOMER_SECONDS_MAX: Final = 20.0
 """Less than what silent connections are given: whoever is served by then did not wait for their end."""
-FILES_FEW: Final = 500
+FILES_FEW: Final = 400
 """What a process may have open on a system that allows little."""
 BOOK: Final = f"/dav/contacts/{ATTACKER}/contacts/"
 

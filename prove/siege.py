@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from prove.case import Unit
-from prove.claims import Verdict
+from prove.claims import Claims, Verdict
 from prove.client import Answer, Client
 from prove.operations import Load
 from prove.readback import Reader
@@ -26,8 +26,10 @@ ATTACKER: Final = "mallory"
 NEIGHBOUR: Final = "bob"
 NEIGHBOUR_PAUSE_SECONDS: Final = 0.02
 """Between two requests of each of the neighbour's clients: a person's devices, not a benchmark."""
+NEIGHBOUR_REQUESTS_BEFORE: Final = 6
+"""Answered before the attack begins: the neighbour is there, and connected."""
 NEIGHBOUR_REQUESTS_MIN: Final = 20
-"""So many must have been answered while the attack went on, or it says nothing that they were."""
+"""So many must have been answered at its end, or it says nothing that all of them were."""
 TIMEOUT_SECONDS: Final = 180.0
 """For an answer, on however slow a machine."""
 MEMORY_MEGABYTES_MAX: Final = 800
@@ -101,9 +103,9 @@ def _neighbour_works(under: Siege) -> Iterator[None]:
     working = threading.Thread(target=load.run, kwargs={"until": lambda: under.stop.wait(NEIGHBOUR_PAUSE_SECONDS)})
     working.start()
     try:
+        _wait_for_requests(working, claims, NEIGHBOUR_REQUESTS_BEFORE)
         yield
-        while working.is_alive() and sum(claims.counted.values()) < NEIGHBOUR_REQUESTS_MIN:
-            time.sleep(NEIGHBOUR_PAUSE_SECONDS)
+        _wait_for_requests(working, claims, NEIGHBOUR_REQUESTS_MIN)
     finally:
         under.stop.set()
         working.join()
@@ -111,6 +113,11 @@ def _neighbour_works(under: Siege) -> Iterator[None]:
     lost = claims.counted[Verdict.UNKNOWN]
     under.unit.require_that(lost == 0, f"the neighbour had no answer, or no yes, to {lost} requests")
     under.unit.figures["requests of the neighbour answered"] += sum(claims.counted.values())
+
+
+def _wait_for_requests(working: threading.Thread, claims: Claims, count: int) -> None:
+    while working.is_alive() and sum(claims.counted.values()) < count:
+        time.sleep(NEIGHBOUR_PAUSE_SECONDS)
 
 
 def workers_of(world: World) -> list[int]:

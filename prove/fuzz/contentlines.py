@@ -100,12 +100,18 @@ def _check_pieces(data: bytes, uid: str | None, pieces: Sequence[Piece], uid_of:
 
 def _check_octets(data: bytes) -> None:
     """Every octet that is not blank is in one piece of a file of cards, in order."""
-    bodies = []
-    for piece in split_cards(data):
-        given = b"UID:" + piece.uid.encode() if isinstance(piece, Good) and piece.note else b""
-        before, _, after = piece.body.rpartition(given) if given else (piece.body, b"", b"")
-        bodies.append(before + after)
-    require_same(_without_blanks(b"".join(bodies)), _without_blanks(data), "what the pieces hold")
+    whole = _without_blanks(data)
+    bodies = [_as_it_stood(piece, whole) for piece in split_cards(data)]
+    require_same(b"".join(bodies), whole, "what the pieces hold")
+
+
+def _as_it_stood(piece: Piece, whole: bytes) -> bytes:
+    """The octets of a piece that are not blank, without the UID that it was given, in a line of its own or not."""
+    body = _without_blanks(piece.body)
+    if not (isinstance(piece, Good) and piece.note):
+        return body
+    in_a_line = b"".join(body.rpartition(b"UID:" + piece.uid.encode())[::2])
+    return in_a_line if in_a_line in whole else b"".join(body.rpartition(piece.uid.encode())[::2])
 
 
 def _without_blanks(octets: bytes) -> bytes:

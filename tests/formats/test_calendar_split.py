@@ -125,6 +125,16 @@ def test_a_component_without_uid_gets_one_that_never_changes() -> None:
     assert good[0].body == _calendar(f"BEGIN:VEVENT\r\nDTSTART:20260105\r\nUID:{good[0].uid}\r\nEND:VEVENT\r\n")
 
 
+def test_a_uid_line_that_says_nothing_gets_the_uid() -> None:
+    """With a second UID line the event would be refused; an alarm's own UID is not the event's."""
+    alarm = "BEGIN:VALARM\r\nUID:\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"
+    data = _calendar(_event("", alarm.removesuffix("\r\n")), _event("b"))
+    good, bad = _split(data)
+    assert bad == []
+    assert icalendar.examine(good[0].body).uid == good[0].uid
+    assert good[0].body == _calendar(_event(good[0].uid, alarm.removesuffix("\r\n")))
+
+
 def test_two_components_without_uid_stay_apart() -> None:
     """Different components without UID are different objects."""
     parts = [f"BEGIN:VEVENT\r\nDTSTART:2026010{day}\r\nEND:VEVENT\r\n" for day in (5, 6)]

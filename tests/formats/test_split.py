@@ -103,6 +103,24 @@ def test_a_card_without_uid_gets_one_that_never_changes(line_end: str) -> None:
     assert first.body == data.replace(b"END:", f"UID:{first.uid}{line_end}END:".encode())
 
 
+@pytest.mark.parametrize(
+    ("line", "filled"),
+    [
+        ("UID:", "UID:{}"),
+        ("uid;X=y: ", "uid;X=y:{} "),
+        ("item1.UID:\r\n ", "item1.UID:{}\r\n "),
+        ("UID:\r\n\r\n", "UID:{}\r\n\r\n"),
+    ],
+)
+def test_a_uid_line_that_says_nothing_gets_the_uid(line: str, filled: str) -> None:
+    """A second line behind it would not count: whoever reads the card takes the first."""
+    data = f"BEGIN:VCARD\r\nVERSION:3.0\r\n{line}\r\nFN:ä\r\nEND:VCARD\r\n".encode()
+    (piece,) = split_cards(data)
+    assert isinstance(piece, Good)
+    assert vcard.examine(piece.body).uid == piece.uid
+    assert piece.body == data.replace(line.encode(), filled.format(piece.uid).encode())
+
+
 def test_the_derived_uid_is_the_same_for_ever() -> None:
     """Importing the same file with any version of Keepwell gives the same item."""
     (piece,) = split_cards(b"BEGIN:VCARD\nVERSION:3.0\nEND:VCARD\n")

@@ -31,6 +31,7 @@ from keepwell.formats.pieces import (
     line_end_of,
     wide_piece,
     with_line_feeds,
+    with_uid,
 )
 from keepwell.formats.refusals import DEFAULT_CAPS, Caps, InvalidContent
 from keepwell.formats.rows import Row, logical_lines, outline, property_name, read_rows
@@ -299,10 +300,7 @@ def _assembled(calendar: _Calendar, header: list[_Part], group: list[_Chunk]) ->
 
 
 def _with_uid_line(chunk: _Chunk) -> _Part:
-    octets = chunk.part.octets
-    end = list(find_marks(with_line_feeds(octets)))[-1].start
-    uid_line = b"UID:" + chunk.uid.encode() + line_end_of(octets)
-    return _Part(octets[:end] + uid_line + octets[end:], chunk.part.line)
+    return _Part(with_uid(chunk.part.octets, chunk.uid, chunk.name), chunk.part.line)
 
 
 def _ended(part: _Part) -> _Part:

@@ -17,12 +17,16 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from keepwell.formats.charsets import advice, likely_charset
-from keepwell.formats.refusals import InvalidContent, NotUtf8
+from keepwell.formats.refusals import Caps, InvalidContent, NotUtf8
+from keepwell.formats.rows import Row, Rows, outline, property_name, read_rows
 
 _MARK: Final = re.compile(
     rb"^(?:\xef\xbb\xbf)*+(BEGIN|END)[ \t]*+:[ \t]*+([^\s:;]++)[ \t\r]*+$", re.IGNORECASE | re.MULTILINE
 )
 _BLANK: Final = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
+
+#: What was accepted once needs no caps.
+_ANY_SIZE: Final = Caps(1 << 40, 1 << 40, 1 << 40, 1 << 20)
 
 #: A constant of its own, made once by chance; derived UIDs must never change.
 _NAMESPACE: Final = UUID("5ae2b76d-e7e3-4d09-aafd-7b3802ac6124")
@@ -96,6 +100,22 @@ def derived_uid(octets: bytes) -> str:
     return str(uuid5(_NAMESPACE, sha256(octets).hexdigest()))
 
 
+def with_uid(octets: bytes, uid: str, component: str) -> bytes:
+    """The card or component, which has no UID, with this one: in the UID line that says nothing, or else in a new line.
+
+    A second line would not do: whoever reads it takes the first.
+    """
+    found = read_rows(octets, _ANY_SIZE)
+    block = next(one for one in outline(found, _ANY_SIZE) if one.name == component)
+    empty = next((row for row in block.direct() if _is_empty_uid(found.rows[row])), None)
+    if empty is None:
+        place, line = _octets_before(found, block.end), b"UID:" + uid.encode() + line_end_of(octets)
+        return octets[:place] + line + octets[place:]
+    raw = found.rows[empty][0].encode(errors="surrogateescape")
+    place = _octets_before(found, empty) + len(raw.rstrip(b" \t\r\n"))
+    return octets[:place] + uid.encode() + octets[place:]
+
+
 def bad_piece(body: bytes, first_line: int, line: int, refusal: InvalidContent) -> Bad:
     """The refused part; a wrong encoding is told together with what mends it."""
     reason = refusal.reason
@@ -107,6 +127,15 @@ def bad_piece(body: bytes, first_line: int, line: int, refusal: InvalidContent) 
 def wide_piece(data: bytes, charset: str) -> Bad:
     """A whole file that is written in characters of two or four octets."""
     return Bad(data, 1, 1, f"the file is not UTF-8; {advice(charset)}")
+
+
+def _is_empty_uid(row: Row) -> bool:
+    return property_name(row) == "UID" and not row[3].strip(" \t\r")
+
+
+def _octets_before(found: Rows, row: int) -> int:
+    text = found.prefix + "".join(before[0] for before in found.rows[:row])
+    return len(text.encode(errors="surrogateescape"))
 
 
 def _name(octets: bytes) -> str:

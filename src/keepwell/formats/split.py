@@ -27,9 +27,9 @@ from keepwell.formats.pieces import (
     derived_uid,
     find_marks,
     is_blank,
-    line_end_of,
     wide_piece,
     with_line_feeds,
+    with_uid,
 )
 from keepwell.formats.refusals import DEFAULT_CAPS, Caps, InvalidContent
 
@@ -152,9 +152,4 @@ def _card_piece(body: bytes, first_line: int, caps: Caps) -> Piece:
     if facts.uid:
         return Good(body, first_line, facts.uid)
     uid = f"urn:uuid:{derived_uid(body)}"
-    return Good(_with_uid(body, uid), first_line, uid, f"had no UID and was given {uid}")
-
-
-def _with_uid(body: bytes, uid: str) -> bytes:
-    end = [mark.start for mark in find_marks(with_line_feeds(body)) if mark.name == "VCARD"][-1]
-    return body[:end] + b"UID:" + uid.encode() + line_end_of(body) + body[end:]
+    return Good(with_uid(body, uid, "VCARD"), first_line, uid, f"had no UID and was given {uid}")
