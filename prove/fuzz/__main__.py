@@ -7,10 +7,13 @@ finds something, or for so many runs or seconds; what it found on its way it kee
 from __future__ import annotations
 
 import argparse
+import ctypes
+import os
 import sys
 from collections.abc import Callable, Sequence
 from mmap import mmap
 from pathlib import Path
+from typing import Final
 
 import atheris
 
@@ -22,15 +25,35 @@ SECONDS_MAX = 120
 """For one input, on however slow a machine: what takes longer never ends. How much work may be done is counted in steps
 by the targets."""
 
+_ASK: Final = 0xFFFFFFFF
+_NOT_RANDOM: Final = 0x0040000
+"""ADDR_NO_RANDOMIZE of personality(2)."""
+_FAILED: Final = -1
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; libFuzzer ends the process: with 0, or with 77 when a property did not hold."""
     options = _parser().parse_args(arguments)
+    _stand_still()
     target = target_named(options.target)
     with atheris.instrument_imports(include=list(INSTRUMENTED)):
         module = target.load()
     atheris.Setup([sys.argv[0], *_flags(target, options, module.WORDS)], _counted(module.check, options))
     atheris.Fuzz()
+
+
+def _stand_still() -> None:
+    """Begin again in a process in which addresses and hashes are not random: libFuzzer goes by them as well.
+
+    Where the system does not let addresses be still, the same seed does not try quite the same inputs.
+    """
+    personality = ctypes.CDLL(None).personality
+    now = personality(_ASK)
+    stands = bool(now & _NOT_RANDOM) or personality(now | _NOT_RANDOM) == _FAILED
+    if stands and os.environ.get("PYTHONHASHSEED") == "0":
+        return
+    os.environ["PYTHONHASHSEED"] = "0"
+    os.execv(sys.executable, [sys.executable, "-m", "prove.fuzz", *sys.argv[1:]])
 
 
 def _counted(check: Callable[[bytes], None], options: argparse.Namespace) -> Callable[[bytes], None]:

@@ -27,14 +27,13 @@ from keepwell.dav.paths import ROOT_PATH, parse_path
 from keepwell.dav.ranges import parse_ranges, range_response
 from keepwell.dav.request import DavRequest
 from keepwell.dav.transfer import read_destination
-from keepwell.ground.clock import SystemClock
 from keepwell.model.errors import KeepwellError, NotSignedIn
 from keepwell.model.names import AccountId
 from keepwell.services.access_log import AccessLog
 from keepwell.services.directory import Directory
 from keepwell.services.signin import DELAY_SECONDS_MAX, SignIn
 from keepwell.storage.contract import Item
-from prove.fuzz.shelf import request_for
+from prove.fuzz.shelf import StillClock, request_for
 from prove.fuzz.target import bounded, require, require_same, words
 
 STEPS_FIXED: Final = 100_000
@@ -68,7 +67,7 @@ class _Nobody:
         raise AssertionError("a sign-in of nobody is noted")
 
 
-_SIGN_IN: Final = SignIn(cast(Directory, _Nobody()), cast(AccessLog, _Nobody()), SystemClock())
+_SIGN_IN: Final = SignIn(cast(Directory, _Nobody()), cast(AccessLog, _Nobody()), StillClock())
 
 
 def check(data: bytes) -> None:

@@ -6,6 +6,7 @@ Nothing here leaves the thread that asks, and nothing that is asked changes anyt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from keepwell.dav.paths import parse_path
@@ -47,6 +48,26 @@ _ITEMS: Final = (
 )
 
 
+class StillClock:
+    """It is always the same moment, so that an input is the same input at any time."""
+
+    def now(self) -> datetime:
+        """The moment."""
+        return datetime(2026, 11, 23, 8, 58, 54, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        """No time passes."""
+        return 0.0
+
+
+class SameEntropy:
+    """Hands out the same bytes always."""
+
+    def octets(self, count: int) -> bytes:
+        """`count` of them."""
+        return b"\x5a" * count
+
+
 class People:
     """A directory of one."""
 
@@ -81,7 +102,7 @@ def _fill(transaction: Transaction) -> None:
 
 
 def _library() -> Library:
-    store = MemoryStore()
+    store = MemoryStore(StillClock(), SameEntropy())
     store.create(ACCOUNT, [_fill])
     writers = Writers(store, threads=1)
     writers.close()
