@@ -28,7 +28,9 @@ _ODD: Final = (
     *("a:b", "~", "con", "*", "?", "%3f", "%23", ";x=y", "%ef%bf%bf", "%ed%a0%80", "%f0%9f%98%80", "%e2%80%ae"),
     *("'\"", "-", ".", "..."),
 )
-_METHODS: Final = ("GET", "PUT", "PROPFIND", "MKCOL", "DELETE", "MOVE", "OPTIONS")
+_METHODS: Final = ("GET", "PUT", "PROPFIND", "MKCOL", "DELETE", "COPY", "OPTIONS")
+_SOURCE: Final = f"{CARDS}source.vcf"
+_CARD: Final = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{}\r\nFN:x\r\nEND:VCARD\r\n"
 _SECRET: Final = b"hidden from everybody"
 
 
@@ -36,6 +38,7 @@ def paths_that_lead_elsewhere(ask: Ask) -> None:
     """Whatever a path says, nothing outside of the attacker's own is read, made or changed."""
     outside = ask.under.world.ground / "outside.vcf"
     outside.write_bytes(_SECRET)
+    ask("PUT", _SOURCE, _CARD.format("source"), 201)
     before = _files(ask.under.world.data)
     climbs = [
         f"{CARDS}{'/'.join([up] * depth)}/{rest}" for up in _UP for depth in (1, 4) for rest in _destinations(outside)
@@ -62,10 +65,10 @@ def _destinations(outside: Path) -> tuple[str, ...]:
 def _ask_plainly(ask: Ask, method: str, path: str) -> None:
     """The path as it stands, which no library would send; and as a Destination."""
     world, unit = ask.under.world, ask.under.unit
-    card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{hash_of(path)}\r\nFN:x\r\nEND:VCARD\r\n".encode()
-    head = f"{method} {path} HTTP/1.1" if method != "MOVE" else f"MOVE {CARDS}source.vcf HTTP/1.1"
-    more = f"Destination: {path}\r\n" if method == "MOVE" else ""
-    body = card if method == "PUT" else b""
+    head, more = f"{method} {path} HTTP/1.1", ""
+    if method == "COPY":
+        head, more = f"COPY {_SOURCE} HTTP/1.1", f"Destination: {path}\r\n"
+    body = _CARD.format(path.encode().hex()[-60:]).encode() if method == "PUT" else b""
     more += f"Authorization: {basic(ATTACKER, ask.under.password)}\r\nContent-Length: {len(body)}\r\n"
     octets = f"{head}\r\nHost: x\r\nConnection: close\r\nDepth: 0\r\n{more}\r\n".encode("latin-1", "replace") + body
     found = exchange(world.port, octets)
@@ -75,11 +78,6 @@ def _ask_plainly(ask: Ask, method: str, path: str) -> None:
     told = b"".join(found.bodies)
     unit.require_that(_SECRET not in told and b"root:" not in told, f"{what} with what is outside")
     unit.require_that(NEIGHBOUR.encode() not in told or NEIGHBOUR in path, f"{what} with something of the neighbour's")
-
-
-def hash_of(path: str) -> str:
-    """A UID for what is stored at a path."""
-    return path.encode().hex()[-60:]
 
 
 def _files(folder: Path) -> set[str]:
