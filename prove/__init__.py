@@ -9,6 +9,7 @@ short forms run in `make test` (`tests/prove`), the full ones by `make prove`.
     world       one server with its data, its vault and its accounts, started, killed, served again
     readback    everything read over the protocols, and compared with the claims
     disks       file systems whose power can be cut
+    lossy       a disk that drops, reorders and tears what was not synced
     cuts        which disks a unit of power cuts cuts when
     haste       a keeper that waits less, so that faults meet it at work
     case        what a case is, and one unit of it

@@ -18,11 +18,13 @@ from prove import (
 )
 from prove.case import Case
 from prove.fuzz import case as fuzzing
+from prove.lossy import case as lossy_disk
 
 CASES: Final[tuple[Case, ...]] = (
     killed_under_load.CASE,
     killed_at_every_call.CASE,
     power_cuts.CASE,
+    lossy_disk.CASE,
     *fuzzing.CASES,
     hostile_requests.CASE,
     smuggling.CASE,

@@ -118,6 +118,7 @@ def was_used(mutant: Mutant, folder: Path) -> bool:
 LOST_AT_ONCE: Final = 23
 """The seed of power cuts that loses the data disk, and cuts the vault's, in the first cuts after there is a vault."""
 
+_DURABLE: Final = "keepwell.ground.durable"
 _SNAPSHOT: Final = "keepwell.storage.sqlite_snapshot"
 
 _FILES: Final = "keepwell.storage.sqlite_files"
@@ -169,6 +170,25 @@ MUTANTS: Final = (
         "bytes-not-synced",
         "a blob or an object of a vault gets its name before its bytes are synced",
         "power-cuts",
-        (Edit("keepwell.ground.durable", "_sync(os.fsync, file.fileno())", "pass"),),
+        (Edit(_DURABLE, "_sync(os.fsync, file.fileno())", "pass"),),
+    ),
+    Mutant(
+        "no-folder-syncs",
+        "no name of a file is made durable",
+        "lossy-disk",
+        (Edit(_DURABLE, "    _sync_path(folder, os.O_RDONLY | os.O_DIRECTORY)", "    return"),),
+    ),
+    Mutant(
+        "log-not-synced",
+        "the vault confirms what it did not sync",
+        "lossy-disk",
+        (Edit(_DURABLE, "    _sync(os.fdatasync, descriptor)", "    return"),),
+    ),
+    Mutant(
+        "commits-never-synced",
+        "SQLite syncs nothing of the store",
+        "lossy-disk",
+        (Edit(_FILES, '"journal_mode=WAL", "synchronous=FULL"', '"journal_mode=WAL", "synchronous=OFF"'),),
+        seed=2,
     ),
 )
