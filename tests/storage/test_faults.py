@@ -80,6 +80,24 @@ def test_a_full_disk_under_the_blobs_fails_one_work(tmp_path: Path) -> None:
         FileBlobs(tmp_path / "blobs").put(b"body")
 
 
+def test_reading_goes_on_when_the_disk_is_full(store: SqliteStore, tmp_path: Path) -> None:
+    """The log stays open: opening it anew would need room. With room again, writing goes on as well."""
+    account = store.create(ANNA, [make()])
+    done(account, put("a"))
+    with account._writing("fill") as connection:
+        pages = connection.execute("PRAGMA page_count").get
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageFault, match="full"):
+        account.transact([put(f"{number}", b"x" * 50_000) for number in range(20)])
+    assert list(tmp_path.glob("accounts/*/*-wal")) != []
+    assert account._writer is None
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["a"]
+    done(account, put("b", b"x" * 50_000))
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["a", "b"]
+
+
 def test_an_odd_error_does_not_lock_others_out(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,17 @@
 Asking the file system at every request whether an account's file is still in its place costs a fifth of a read; looking
 at this word costs nothing, and only when it is another one the file system is asked. The word is random, so that two
 changes at once make it another one too. It means nothing after a restart, so it is never synced.
+
+Its octets must have their place on the disk before one is changed: memory that a full disk does not take ends the
+process (SIGBUS). Whoever is about to change it calls `prepare` before anything else.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from keepwell.ground.entropy import Entropy
@@ -30,8 +35,14 @@ class Moves:
         shared = self._shared or self._open()
         return shared[:_OCTETS]
 
+    def prepare(self) -> None:
+        """See to it that it can be changed. Raises OSError where there is no room."""
+        with self._opened() as descriptor:
+            os.posix_fallocate(descriptor, 0, _OCTETS)
+
     def note(self) -> None:
         """Change it; after an account's file has lost its name. Raises OSError."""
+        self.prepare()
         shared = self._shared or self._open()
         shared[:_OCTETS] = self._entropy.octets(_OCTETS)
 
@@ -42,10 +53,16 @@ class Moves:
             self._shared = None
 
     def _open(self) -> mmap.mmap:
+        with self._opened() as descriptor:
+            if os.fstat(descriptor).st_size < _OCTETS:
+                os.ftruncate(descriptor, _OCTETS)  # by whoever else it is made at this moment: its octets stay
+            self._shared = mmap.mmap(descriptor, _OCTETS)
+        return self._shared
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
         descriptor = os.open(self._folder / "moves", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _OCTETS)  # by whoever else it was made: its octets stay
-            self._shared = mmap.mmap(descriptor, _OCTETS)
+            yield descriptor
         finally:
             os.close(descriptor)
-        return self._shared

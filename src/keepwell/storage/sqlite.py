@@ -141,6 +141,7 @@ class SqliteStore:
         with self._lock:
             self._open.pop(account, None)
         try:
+            self._moves.prepare()
             with suppress(apsw.Error):  # it is damaged: closing may try what cannot be done with it any more
                 opened.close()
             try:

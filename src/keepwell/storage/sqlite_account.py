@@ -4,7 +4,8 @@ Connections of an account: one for writing, used under a lock, and a few for rea
 readers never wait for a writer (WAL) nor for each other.
 
 When SQLite reports an I/O error or damage, the account takes no more writes on those connections: they are closed,
-callers get StorageFault, and the next use opens the file anew and proves the tail of its journal before it serves.
+callers get StorageFault, and the next use opens the file anew and proves the tail of its journal before it serves. A
+full disk ends the connection for writing alone: reading goes on, with what is open, since opening anew needs room.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import cast
 import apsw
 
 from keepwell.ground.clock import Clock
-from keepwell.model.errors import StorageFault, Unavailable
+from keepwell.model.errors import KeepwellError, StorageFault, Unavailable
 from keepwell.model.names import AccountId, Digest, Home, Kind
 from keepwell.model.record import check_link
 from keepwell.storage.contract import BlobStore, Carried, Indexer, Item, Snapshot, Verdict, Work
 from keepwell.storage.holding import require_place
-from keepwell.storage.sqlite_check import check_file, is_damage, prove_readable
+from keepwell.storage.sqlite_check import check_file, is_damage, is_full, prove_readable
 from keepwell.storage.sqlite_erasing import erase_contents
 from keepwell.storage.sqlite_files import connect
 from keepwell.storage.sqlite_places import Hold, PutAnew, holding, identity_of, staying
@@ -234,7 +235,10 @@ class SqliteAccount:
                 raise Unavailable(f"{self.account} is being written by another process") from error
             except (apsw.Error, OSError) as error:
                 self._suspect(error)
-                self._abandon_everything()
+                if is_full(error):
+                    self._stand_by()
+                else:
+                    self._abandon_everything()
                 raise storage_fault(self.account, doing, error) from error
             except BaseException:
                 self._abandon_writer()
@@ -275,6 +279,14 @@ class SqliteAccount:
         """After a fault of the medium: no connection that saw it is used again, and the tail is proven anew."""
         self._abandon_writer()
         self._drop_idle()
+        self._proven = False
+
+    def _stand_by(self) -> None:
+        """On a full disk: keep a connection for reading, as the last one takes SQLite's log and its index with it."""
+        if not self._idle:
+            with suppress(apsw.Error, OSError, KeepwellError):
+                self._idle.append(self._connect())
+        self._abandon_writer()
         self._proven = False
 
     def _drop_watcher(self) -> None:

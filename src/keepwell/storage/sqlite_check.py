@@ -5,6 +5,7 @@ What the pages say (chains, digests, ledger, projections) is checked above, by `
 
 from __future__ import annotations
 
+import errno
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -46,6 +47,13 @@ def is_damage(error: BaseException) -> bool:
         case apsw.Error() | OSError() | MemoryError() | RecursionError():
             return False
     return isinstance(error, Exception)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room: nothing is broken by that."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, apsw.FullError)
 
 
 def prove_readable(path: Path) -> None:
