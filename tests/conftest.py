@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-
-from tests.support.s3 import S3Server, running_s3
+from prove.s3 import S3Server, running_s3
 
 
 @pytest.fixture(scope="session")

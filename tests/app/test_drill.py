@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prove.s3 import S3Server
 
 from keepwell.app import drill_chore
 from keepwell.app.drill_chore import RETRY_SECONDS, SETTLE_SECONDS, DrillChore, due_vault
@@ -25,7 +26,6 @@ from keepwell.vault.memory_medium import MemoryMedium
 from tests.app.test_serving_with_a_vault import CARD, Phone, until
 from tests.services.vault_desk import Desk, establish
 from tests.support.clock import FakeClock
-from tests.support.s3 import S3Server
 from tests.support.server import KEEPWELL, keepwell, running_server
 
 EVENT = (

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prove.s3 import S3Server
 
 from tests.support.server import Server, ServerFailedError, keepwell, running_server
 
@@ -73,6 +74,22 @@ def test_the_data_folder_is_lost_and_the_start_brings_everything_back(place: tup
     shutil.rmtree(data / "accounts")
     with running_server(data) as server:
         assert Phone(server, password).names() == {f"card{number}" for number in range(5)}
+
+
+def test_a_server_whose_vault_is_a_bucket_answers(
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker reaches the bucket, though its parent has used the same library before."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    data = tmp_path / "data"
+    keepwell("account", "add", "ada", "--data", str(data))
+    answer = keepwell("app-password", "add", "ada", "--label", "phone", "--data", str(data), "--json")
+    keepwell("vault", "add", "far", s3.new_url(), "--confirm", "--data", str(data))
+    with running_server(data) as server:
+        phone = Phone(server, json.loads(answer)["password"])
+        assert phone.put("card") == 201
+    keepwell("verify", "--data", str(data))
 
 
 def test_killed_and_put_back_to_yesterday(place: tuple[Path, Path, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prove.s3 import S3Server
 
 from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.services.confirming import Role
@@ -17,7 +18,6 @@ from keepwell.vault.media import open_medium
 from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
 from tests.services.vault_desk import ANNA, BERT, OTHER, Desk, establish, folder, looked_at, make, names_in, put, reads
-from tests.support.s3 import S3Server
 
 
 def medium_with(appends: bool) -> MemoryMedium:

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from prove.s3 import ACCESS_KEY_ID, OPEN_BUCKET, SECRET_ACCESS_KEY, S3FailedError, S3Server, running_s3
+from prove.s3_proxy import Fault, FaultProxy, fault_proxy
 
 from keepwell.model.errors import AlreadyThere, Damaged, NotThere, StorageFault, TooLarge
 from keepwell.vault import bucket_medium
 from keepwell.vault.bucket_medium import RETRIES, Credentials
 from keepwell.vault.media import open_medium
 from keepwell.vault.medium import Medium, claim, create_or_same
-from tests.support.s3 import ACCESS_KEY_ID, OPEN_BUCKET, SECRET_ACCESS_KEY, S3FailedError, S3Server, running_s3
-from tests.support.s3_faults import Fault, FaultProxy, fault_proxy
 from tests.vault.medium_suite import MediumContract, names
 
 OCTETS = b"octets" * 1000
@@ -273,6 +273,6 @@ def test_the_open_bucket_takes_requests_without_a_signature(s3: S3Server, proxy:
 
 def test_a_missing_server_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without SeaweedFS these tests fail and say how to get it; they are never passed over."""
-    monkeypatch.setattr("tests.support.s3.WEED", tmp_path / "weed")
+    monkeypatch.setattr("prove.s3.WEED", tmp_path / "weed")
     with pytest.raises(S3FailedError, match="make test"), running_s3():
         pass

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from prove.s3 import OPEN_BUCKET, S3Server
+from prove.s3_proxy import Fault, fault_proxy
 
 from keepwell.model.errors import AlreadyThere, StorageFault, UnfitMedium
 from keepwell.vault.media import open_medium
@@ -12,8 +14,6 @@ from keepwell.vault.medium import Medium, ObjectInfo
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.probe import probe
 from tests.support.clock import SeededEntropy
-from tests.support.s3 import OPEN_BUCKET, S3Server
-from tests.support.s3_faults import Fault, fault_proxy
 from tests.vault.medium_suite import names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prove.s3 import S3Server
 
 from keepwell.vault.media import open_medium
 from keepwell.vault.medium import Medium
@@ -13,7 +14,6 @@ from keepwell.vault.merge_plan import GRACE_SECONDS, TIER_PACKS_MAX
 from keepwell.vault.reading import read_account
 from keepwell.vault.repair import repair_vault
 from keepwell.vault.verify import Grade, verify
-from tests.support.s3 import S3Server
 from tests.vault.filled import PHOTO, Filled
 from tests.vault.journals import ANNA
 

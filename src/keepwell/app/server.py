@@ -5,9 +5,11 @@ The folder is opened once before any worker starts, so that what is wrong with i
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,8 +31,10 @@ from keepwell.ground.process import (
     require_free_port,
 )
 from keepwell.model.errors import CannotStart
+from keepwell.services.vault_settings import VaultSettings
 from keepwell.storage.family import claim
 from keepwell.storage.sqlite import files_of_accounts_max
+from keepwell.vault.media import parse_url
 
 HEADER_MILLISECONDS_MAX: Final = 30_000
 """How long a client may take to send its request's head."""
@@ -66,10 +70,22 @@ def serve(
         os.environ[WORKER_VARIABLE] = render_options(options)
         # What the start looked at is of no use to this process, and its workers begin as copies of it.
         give_back_memory()
+        _let_workers_reach_buckets(options)
         with suppress(KeyboardInterrupt):
             _granian(options).serve()
     finally:
         lock.release()
+
+
+def _let_workers_reach_buckets(options: ServeOptions) -> None:
+    """Have workers started anew, which takes a second more, when a bucket was opened in this process.
+
+    The library for buckets has threads of its own. A forked worker has what the library remembers of them and not the
+    threads, and its first look at a bucket would never end.
+    """
+    settings = VaultSettings(options.data).all()
+    if any(not isinstance(parse_url(one.url), Path) for one in settings):
+        multiprocessing.set_start_method("spawn", force=True)
 
 
 def _require_free_port(options: ServeOptions) -> None:

@@ -35,6 +35,8 @@ class Fault(Enum):
     """It is carried out, and answered as if it had failed."""
     STORE_THEN_DROP = auto()
     """It is carried out, and the connection ends without an answer."""
+    STORE_THEN_SILENCE = auto()
+    """It is carried out, and never answered."""
     CUT_ANSWER = auto()
     """Half of the answer's body comes, then the connection ends."""
     SHORT_ANSWER = auto()
@@ -94,7 +96,9 @@ class FaultProxy:
             method, target, _version = head.split(b"\r\n", 1)[0].decode().split(" ")
             self.seen.append(method)
             fault = self.rule(method, target)
-            if fault is Fault.SILENCE:
+            if fault is Fault.STORE_THEN_SILENCE:
+                self._forward(head, body)
+            if fault in (Fault.SILENCE, Fault.STORE_THEN_SILENCE):
                 return
             connection.sendall(self._answer(head, body, fault))
             connection.close()
