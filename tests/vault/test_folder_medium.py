@@ -221,6 +221,18 @@ def test_a_log_on_a_full_disk_is_dead_and_its_medium_is_not(
     medium.create("packs/one", b"octets")
 
 
+def test_a_log_whose_file_is_gone_confirms_nothing(medium: FolderMedium, folder: Path) -> None:
+    """What is appended to a file without a name is lost with it."""
+    log = medium.open_log("tails/1.jsonl")
+    assert log is not None
+    log.append(b"one\n")
+    (folder / "tails" / "1.jsonl").unlink()
+    for _ in range(2):
+        with pytest.raises(StorageFault, match="removed"):
+            log.append(b"two\n")
+    log.close()
+
+
 def test_a_log_is_written_whole_however_little_the_system_takes(
     medium: FolderMedium, monkeypatch: pytest.MonkeyPatch
 ) -> None:

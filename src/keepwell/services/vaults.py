@@ -117,12 +117,15 @@ class Vaults:
         Each family of server processes claims an epoch of its own, the first of them that comes here, once the medium
         was probed; the others write in it. Without a family (a command) the epoch is that which this data folder holds.
         Where that epoch's document is damaged, the next is claimed.
+        In a vault of which an older copy was put in its place, whoever comes first claims one again.
         """
         with self.settings.claiming(name) as held:
             vault = self._opened(self.settings.named(name))
             try:
-                if held is None or (family and held.family != family) or not _resumed(vault, held):
+                if held is None or (family and held.family != family):
                     self.settings.hold_epoch(name, self._claim(vault, family))
+                elif vault.is_from_before(held.epoch) or not _resumed(vault, held):
+                    self.settings.hold_epoch(name, self._claim(vault, held.family))
             except BaseException:
                 vault.close()
                 raise

@@ -11,11 +11,13 @@ Taking space beforehand makes a sync cheaper: it need not write the file's lengt
 ext4 for 1 KiB; 0.26 instead of 0.48 ms for 16 KiB). Closing gives the space back. A reader therefore takes lines up to
 the first that is not whole, and passes over blank ones.
 
-After an error the log is dead: a sync is never tried again, and what was appended last may be there or not.
+After an error the log is dead: a sync is never tried again, and what was appended last may be there or not. So it is
+when its file has lost its name (the folder was emptied, or another copy laid over it): nobody would find what is in it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -43,6 +45,8 @@ class FolderLog:
         self._space = 0
         self._dead = ""
         self._open = True
+        self._has_name = os.fstat(descriptor).st_nlink > 0
+        """Not every file system counts names."""
 
     def append(self, octets: bytes) -> None:
         """Add to its end, durably. Raises StorageFault, and from then on always."""
@@ -52,6 +56,8 @@ class FolderLog:
             try:
                 self._write(octets)
                 sync_data(self._descriptor)
+                if self._has_name and os.fstat(self._descriptor).st_nlink == 0:
+                    raise OSError(errno.ENOENT, "its file was removed")
             except OSError as error:
                 self._dead = error.strerror or str(error)
                 if isinstance(error, SyncFailed):

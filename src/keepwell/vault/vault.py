@@ -174,6 +174,10 @@ class Vault:
             raise Fenced(self.name, f"{held.host}:{held.data}")
         self.look()
 
+    def is_from_before(self, epoch: int) -> bool:
+        """Whether it is as it was before this epoch was claimed in it: an older copy was put in its place."""
+        return not self.medium.exists(epoch_name(epoch)) and self.newest_epoch() < epoch
+
     def newest_epoch(self) -> int:
         """The highest number that was claimed; 0 when none was. Raises StorageFault."""
         return max((epoch_of(info.name) or 0 for info in self.medium.list(EPOCHS)), default=0)
