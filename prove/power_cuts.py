@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -65,26 +65,28 @@ class PowerCuts:
 
     def run(self) -> None:
         """All cuts, and the proof of what is left."""
-        try:
-            self.data.make()
-            self.vault.make()
-            self.world.found()
-            alone, with_vault = plan(self.random)
-            for step in alone:
-                self.carry_out(step)
-            self.add_vault()
-            shutil.copy(self.settings, self.world.ground)
-            for step in with_vault:
-                self.carry_out(step)
-            self.prove_what_is_left()
-        except BaseException:
-            self.keep_what_is_left()
-            raise
-        finally:
-            self.world.close()
-            self.data.close()
-            self.vault.close()
-            self.count()
+        with ExitStack() as stack:
+            for tidy in (self.count, self.vault.close, self.data.close, self.world.close):
+                stack.callback(tidy)
+            try:
+                self.cut_all()
+            except BaseException:
+                self.keep_what_is_left()
+                raise
+
+    def cut_all(self) -> None:
+        """The cuts with one copy, those with a vault, and what the product then says."""
+        self.data.make()
+        self.vault.make()
+        self.world.found()
+        alone, with_vault = plan(self.random)
+        for step in alone:
+            self.carry_out(step)
+        self.add_vault()
+        shutil.copy(self.settings, self.world.ground)
+        for step in with_vault:
+            self.carry_out(step)
+        self.prove_what_is_left()
 
     def carry_out(self, step: Step) -> None:
         """Serve, cut, and give the power back."""

@@ -25,7 +25,10 @@ TELLINGS = 20
 
 
 _was_interrupted = threading.Event()
-"""In the process of units: a unit that was handed to it before the interrupt is not begun after it."""
+_is_in_unit = threading.Event()
+"""In the processes of units: an interrupt ends the unit under way, with all that it has mounted and started, and no
+other is begun. A process that waits for a unit must not end by it: the pool would end the others at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def carry_out(case: Case, seeds: range, manner: Manner) -> Result:
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes for units; when it is left by an interrupt, only units under way are waited for."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_heed_interrupts) as pool:
         try:
             yield pool
         except KeyboardInterrupt:
@@ -78,15 +81,26 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 def _unit(name: str, seed: int, folder: Path, full: bool) -> tuple[dict[str, int], str]:
     """(figures, how it failed)."""
     (case,) = by_name(CASES, [name])
-    if _was_interrupted.is_set():
-        raise KeyboardInterrupt
+    _is_in_unit.set()
     try:
+        if _was_interrupted.is_set():
+            raise KeyboardInterrupt
         return dict(run_unit(case, seed, folder, full=full).figures), ""
-    except KeyboardInterrupt:
-        _was_interrupted.set()
-        raise
     except Exception as error:
         return {}, "".join(traceback.format_exception(error))
+    finally:
+        _is_in_unit.clear()
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(*_: object) -> None:
+    is_first = not _was_interrupted.is_set()
+    _was_interrupted.set()
+    if is_first and _is_in_unit.is_set():
+        raise KeyboardInterrupt
 
 
 def _interrupt_units() -> None:
