@@ -39,6 +39,20 @@ def test_a_process_runs_the_broken_text(tmp_path: Path) -> None:
     assert was_used(mutant, tmp_path)
 
 
+def test_two_mutants_at_once_are_both_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case may alter what it runs, and is run on a mutant all the same: neither hides the other."""
+    name = Edit("keepwell.model.names", 'CONTACTS = "contacts"\n    CALENDARS', 'CONTACTS = "broken"\n    CALENDARS')
+    limit = Edit("keepwell.vault.merge_plan", "TIER_PACKS_MAX: Final = 8", "TIER_PACKS_MAX: Final = 2")
+    first, second = Mutant("first", "a name", "none", (name,)), Mutant("second", "a limit", "none", (limit,))
+    monkeypatch.setenv("PYTHONPATH", environment_of(first, tmp_path / "first")["PYTHONPATH"])
+    environment = environment_of(second, tmp_path / "second")
+    asking = f"{ASKING}; from keepwell.vault.merge_plan import TIER_PACKS_MAX; print(TIER_PACKS_MAX)"
+    done = subprocess.run([sys.executable, "-c", asking], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["broken", "2"]
+    assert was_used(first, tmp_path / "first")
+    assert was_used(second, tmp_path / "second")
+
+
 def test_a_mutant_that_does_not_fit_says_so(tmp_path: Path) -> None:
     """When the product changes, a mutant does not become one that breaks nothing."""
     mutant = Mutant("old", "nothing", "none", (Edit("keepwell.model.names", "what was never there", ""),))
