@@ -9,12 +9,16 @@ from prove import (
     crowds,
     flipped_store,
     flipped_vault,
+    full_disk,
     hostile_requests,
     huge_body,
+    io_errors,
     killed_at_every_call,
     killed_under_load,
     power_cuts,
+    s3_faults,
     smuggling,
+    vault_faults,
 )
 from prove.case import Case
 from prove.fuzz import case as fuzzing
@@ -25,6 +29,10 @@ CASES: Final[tuple[Case, ...]] = (
     killed_at_every_call.CASE,
     power_cuts.CASE,
     lossy_disk.CASE,
+    io_errors.CASE,
+    full_disk.CASE,
+    vault_faults.CASE,
+    s3_faults.CASE,
     *fuzzing.CASES,
     hostile_requests.CASE,
     smuggling.CASE,

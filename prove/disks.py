@@ -45,7 +45,9 @@ class FileSystem(StrEnum):
 
 
 _MAKE: Final = {
-    FileSystem.EXT4: ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"),
+    # Blocks as those of a large disk. In a small one they are of 1 KiB, and SQLite's index of a log, which takes one
+    # block of each page that it maps, can end the process when there is no room.
+    FileSystem.EXT4: ("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"),
     FileSystem.XFS: ("mkfs.xfs", "-q", "-f", "-K"),
 }
 OCTETS: Final = {FileSystem.EXT4: 256 * _MIB, FileSystem.XFS: 300 * _MIB}
@@ -55,9 +57,11 @@ OCTETS: Final = {FileSystem.EXT4: 256 * _MIB, FileSystem.XFS: 300 * _MIB}
 class Disk:
     """One file system. Invariant: it is mounted at `at`, or nothing of it is in use."""
 
-    def __init__(self, folder: Path, file_system: FileSystem) -> None:
-        """Its image and its mount point lie in `folder`; nothing is made yet."""
+    def __init__(self, folder: Path, file_system: FileSystem, *, octets: int = 0, options: str = "noatime") -> None:
+        """Its image and its mount point lie in `folder`; nothing is made yet. Without `octets` it has room enough."""
         self.file_system = file_system
+        self._octets = octets or OCTETS[file_system]
+        self._options = f"loop,{options}"
         self.at = folder.resolve() / "mounted"
         self._image = folder / f"{file_system}.image"
 
@@ -66,13 +70,13 @@ class Disk:
         self.at.mkdir(parents=True, exist_ok=True)
         self._image.unlink(missing_ok=True)
         with self._image.open("xb") as image:
-            image.truncate(OCTETS[self.file_system])
+            image.truncate(self._octets)
         _run(*_MAKE[self.file_system], str(self._image))
         self.mount()
 
     def mount(self) -> None:
         """Mount it: what the log has is replayed. Raises DiskError."""
-        _run("mount", "-t", self.file_system, "-o", "loop,noatime", str(self._image), str(self.at))
+        _run("mount", "-t", self.file_system, "-o", self._options, str(self._image), str(self.at))
 
     def cut(self) -> None:
         """Cut the power; everything on it fails from now on. Raises OSError."""

@@ -17,6 +17,8 @@ from prove.client import Answer, Client, NoAnswerError
 
 BIG_OCTETS = 150_000
 """From 128 KiB on bytes are kept as a blob of their own."""
+NOT_NOW = (503, 507)
+"""Answers that a client may be given when the server cannot: nobody knows whether it was done."""
 NAMES_EACH = 5
 """So many names a client has in each collection; more requests mean more changes, not more items."""
 
@@ -54,7 +56,7 @@ class Load:
     clients: int = 8
     timeout: float = 30.0
     errors: list[str] = field(default_factory=list)
-    """Answers that no client's request may be given: 5xx other than 503."""
+    """Answers that no client's request may be given: 5xx other than 503 and 507."""
     failures: list[BaseException] = field(default_factory=list)
 
     def run(self, *, each: int = 10**9, until: Callable[[], bool] = lambda: False) -> None:
@@ -189,7 +191,7 @@ class Worker:
             self._claims.ended(number, claim, Verdict.UNKNOWN, str(error))
             raise
         self._claims.ended(number, claim, verdict_of(answer), f"{answer.status} {answer.body[:200]!r}")
-        if answer.status >= 500 and answer.status != 503:
+        if answer.status >= 500 and answer.status not in NOT_NOW:
             self._errors.append(f"{verb} {path}: {answer.status} {answer.body[:300]!r}")
 
     def _shelf(self) -> Shelf:

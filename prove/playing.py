@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Final
 
 from prove.claims import Change, Claim, Digest, Expectation, Verdict, compare, learn
+from prove.copies import heads_in_vaults, heads_of
 from prove.direct import Served
 from prove.operations import body_for
 from prove.readback import Reader, Replica
 from prove.scenes import Scene
-from prove.stage import Stage, heads_in_vaults, heads_of
+from prove.stage import Stage
 
 Found = dict[str, Digest]
 """What there is, by its place."""

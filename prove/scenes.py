@@ -19,9 +19,10 @@ from typing import Final
 
 from keepwell.app.retaining import retain
 from prove.claims import Change, digest_of
+from prove.copies import heads_in_vaults, heads_of
 from prove.keeping import HandClock
 from prove.operations import BIG_OCTETS, body_for
-from prove.stage import CONFIRMING, FOLLOWING, Stage, StageError, head_of, heads_in_vaults, heads_of
+from prove.stage import CONFIRMING, FOLLOWING, Stage, StageError, head_of
 
 CARDS: Final = "/dav/contacts/ada"
 CALENDARS: Final = "/dav/calendars/ada"

@@ -9,21 +9,17 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from keepwell.app.wiring import open_keepwell
 from keepwell.cli.main import main as keepwell_command
-from keepwell.ground.clock import SystemClock
-from keepwell.ground.entropy import SystemEntropy
 from keepwell.model.names import AccountId
-from keepwell.services.vaults import Vaults
-from keepwell.storage.contract import Head
-from keepwell.storage.sqlite import SqliteStore
 from prove.claims import Claims, Digest
 from prove.client import Client
+from prove.copies import heads_of
 from prove.direct import Served, serving
 from prove.keeping import HandClock, Keeping, keeping
 
@@ -131,22 +127,6 @@ class Stage:
             for vault in keepwell.vaults.settings.all():
                 found[f"vault {vault.name}"] = vault.role
         return found
-
-
-def heads_of(data: Path) -> dict[AccountId, Head | Exception]:
-    """Where every journal of a data folder ends."""
-    with closing(SqliteStore(data)) as store:
-        return dict(store.read_heads())
-
-
-def heads_in_vaults(data: Path) -> dict[str, dict[AccountId, Head]]:
-    """The same of each vault of this data folder."""
-    vaults = Vaults(data, SystemClock(), SystemEntropy())
-    found = {}
-    for setting in vaults.settings.all():
-        with closing(vaults.open(setting.name)) as vault:
-            found[setting.name] = vault.heads()
-    return found
 
 
 def head_of(stage: Stage, login: str) -> int:

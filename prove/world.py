@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -164,6 +164,17 @@ class World:
         self.kill()
         self.claims.close()
 
+    @contextmanager
+    def having_environment(self) -> Iterator[None]:
+        """What the server has in its environment this process has while the block runs: the access keys of vaults."""
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
     @property
     def url(self) -> str:
         """Where it serves."""
@@ -195,8 +206,9 @@ class World:
         _wait_for_group(group)
 
     def _environment(self) -> dict[str, str]:
-        witness = {"KEEPWELL_WITNESS": str(self.ground / "witness.jsonl"), "PYTHONUNBUFFERED": "1"}
-        return {**os.environ, **witness, **self.environment}
+        witness = {"KEEPWELL_WITNESS": str(self.ground / "witness.jsonl")}
+        python = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says in the log where it was
+        return {**os.environ, **witness, **python, **self.environment}
 
 
 def _states(group: int) -> Iterator[str]:
