@@ -38,14 +38,11 @@ def run(unit: Unit) -> None:
         first = 1 + unit.seed % stride
         command = [sys.executable, "-m", "prove.killing", str(folder), str(first), str(stride)]
         done = subprocess.run(command, capture_output=True, text=True)
-        failures: list[str] = []
-        for line in done.stdout.splitlines():
-            told = json.loads(line)
-            unit.figures.update(told["figures"])
-            failures += told["failures"]
-        if done.returncode or failures:
+        told = json.loads(done.stdout or "{}")
+        unit.figures.update(told.get("figures", {}))
+        if done.returncode:
             shutil.copytree(folder, unit.folder / "theatre")
-            raise FailedError("\n".join([*failures, done.stderr]))
+            raise FailedError(told.get("failure") or done.stderr)
 
 
 @contextmanager

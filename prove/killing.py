@@ -2,8 +2,8 @@
 
     python -m prove.killing FOLDER FIRST STRIDE [SCENE…]
 
-Each scene is rehearsed, then killed at its calls FIRST, FIRST + STRIDE and so on, until a run comes to its end. What
-came out of each scene is a line of JSON.
+All scenes are rehearsed, one after the other. Then each is killed at its calls FIRST, FIRST + STRIDE and so on, in
+turns, until a run comes to its end; the first failure ends it all. What came out is told as a line of JSON.
 """
 
 from __future__ import annotations
@@ -18,32 +18,31 @@ from typing import Final
 from prove.scenes import SCENES
 from prove.theatre import BrokenError, Reference, Theatre
 
-FAILURES_MAX: Final = 10
-"""After so many it goes on no further."""
-
 KILLS: Final = "kills at a system call"
 TORN: Final = "kills in the middle of a write"
 UNKILLED: Final = "runs that had no call left"
 
 
-def kill_at_calls(theatre: Theatre, one: Reference, numbers: range) -> list[str]:
-    """Kill a scene at each of these calls, until it comes to its end; how it failed."""
-    failures = []
-    for number in numbers:
-        try:
-            rule = theatre.killed(one, number)
-            if rule is None:
-                theatre.figures[UNKILLED] += 1
-                break
-            theatre.figures[KILLS] += 1
-            if rule.is_large_write:
-                theatre.killed(one, number, torn=True)
-                theatre.figures[TORN] += 1
-        except BrokenError as error:
-            failures.append(str(error))
-            if len(failures) >= FAILURES_MAX:
-                break
-    return failures
+def kill(theatre: Theatre, one: Reference, number: int) -> bool:
+    """Kill a scene at a call, and prove what it leaves; False when it had no such call. Raises BrokenError."""
+    rule = theatre.killed(one, number)
+    if rule is None:
+        theatre.figures[UNKILLED] += 1
+        return False
+    theatre.figures[KILLS] += 1
+    theatre.figures[f"kills: {one.scene.name}"] += 1
+    if rule.is_large_write:
+        theatre.killed(one, number, torn=True)
+        theatre.figures[TORN] += 1
+    return True
+
+
+def kill_all(theatre: Theatre, references: Sequence[Reference], first: int, stride: int) -> None:
+    """Kill every scene at every wanted call of it. Raises BrokenError."""
+    left, number = list(references), first
+    while left:
+        left = [one for one in left if kill(theatre, one, number)]
+        number += stride
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,19 +50,15 @@ def main(arguments: Sequence[str]) -> int:
     folder, first, stride, *wanted = arguments
     theatre = Theatre(Path(folder))
     gc.freeze()
-    failed = False
-    for scene in SCENES:
-        one = theatre.rehearse(scene)
-        failures = []
-        if not wanted or scene.name in wanted:
-            failures = kill_at_calls(theatre, one, range(int(first), sys.maxsize, int(stride)))
-            figures = dict(theatre.figures)
-            print(json.dumps({"scene": scene.name, "calls": one.calls, "figures": figures, "failures": failures}))
-            sys.stdout.flush()
-            theatre.figures.clear()
-        theatre.go_on()
-        failed = failed or bool(failures)
-    return 1 if failed else 0
+    failure = ""
+    try:
+        references = [theatre.rehearse(scene) for scene in SCENES]
+        chosen = [one for one in references if not wanted or one.scene.name in wanted]
+        kill_all(theatre, chosen, int(first), int(stride))
+    except BrokenError as error:
+        failure = str(error)
+    print(json.dumps({"figures": theatre.figures, "failure": failure}))
+    return 1 if failure else 0
 
 
 if __name__ == "__main__":

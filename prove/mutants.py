@@ -127,6 +127,7 @@ _EARLY: Final = """\
         self._queue.put(replace(waiting, done=lambda _fault: None))"""
 
 _LINES: Final = "read_lines(vaults, account, after, findings)"
+_PLACE: Final = "keepwell.services.restoring.place"
 
 MUTANTS: Final = (
     Mutant(
@@ -163,6 +164,44 @@ MUTANTS: Final = (
         "power-cuts",
         (Edit("keepwell.vault.reading", _LINES, f"list({_LINES})[:-1]"),),
         seed=LOST_AT_ONCE,
+        units=1,
+    ),
+    Mutant(
+        "restore-in-place",
+        "a restore builds under the name that the folder gets when it is whole",
+        "killed-at-every-call",
+        (
+            Edit(_PLACE, "building = into.with_name(into.name + BUILDING_SUFFIX)", "building = into"),
+            Edit(_PLACE, "            require_free(self.into)\n            # What", "            # What"),
+            Edit(_PLACE, "    require_free(into)\n    building", "    building"),
+        ),
+        units=1,
+    ),
+    Mutant(
+        "not-now-is-an-error",
+        "a medium that fails is answered 500",
+        "io-errors",
+        (Edit("keepwell.dav.errors", "return Verdict(503, headers=((b", "return Verdict(500, headers=((b"),),
+        units=1,
+    ),
+    Mutant(
+        "any-vault",
+        "whatever vault lies there is taken for the right one",
+        "vault-faults",
+        (Edit("keepwell.services.vaults", "if vault.document.id != setting.id:", "if False:"),),
+        units=1,
+    ),
+    Mutant(
+        "unconfirmed-yes",
+        "a write that no vault confirmed is acknowledged",
+        "vault-faults",
+        (
+            Edit(
+                "keepwell.storage.writers",
+                "    if fault is not None:\n        verdicts",
+                "    if False:\n        verdicts",
+            ),
+        ),
         units=1,
     ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),

@@ -72,7 +72,6 @@ class Theatre:
             one.mkdir()
         self._found: Found = {}
         self._replicas: Replicas = {}
-        self._passwords_after = "{}"
         os.environ["KEEPWELL_WITNESS"] = str(self._place / "witness.jsonl")
 
     def rehearse(self, scene: Scene) -> Reference:
@@ -86,20 +85,15 @@ class Theatre:
         counting = KillAt(self._place, 0)
         steps = self._child(lambda stage: rehearsed(stage, scene), counting).value["found"]
         assert isinstance(steps, list)
-        self._passwords_after = self._passwords()
-        after = self._save("after")
+        passwords_after, after = self._passwords(), self._save("after")
         self._require(self._child(lambda stage: {"wrong": scene.proof(stage, True)}), f"{scene.name}, not killed")
         self._read_here(scene)
         changes = changes_of(scene, [found, *(steps or [self._found])])
         self._lay(after)
+        self._reset_ground(passwords_after)
         if applied(found, changes) != self._found:
             raise BrokenError(f"{scene.name} changes more than its steps do: {unlike(found, self._found)}")
         return Reference(scene, base, found, replicas, passwords, changes, counting.seen)
-
-    def go_on(self) -> None:
-        """Back to where the last rehearsal ended."""
-        self._lay(self._bases / "after")
-        self._reset_ground(self._passwords_after)
 
     def killed(self, one: Reference, number: int, *, torn: bool = False) -> KillAt | None:
         """Kill a scene at its call with this number, and prove what is left; None when it had no such call any more.
