@@ -12,6 +12,11 @@ short forms run in `make test` (`tests/prove`), the full ones by `make prove`.
     lossy       a disk that drops, reorders and tears what was not synced
     cuts        which disks a unit of power cuts cuts when
     haste       a keeper that waits less, so that faults meet it at work
+    trial       a world to which something happens while clients are at work, and what is asked of it
+    copies      where the journals in a store and its vaults end
+    syscalls    a gate before the system calls of a process, which counts, refuses, delays and kills
+    scenes      the scripted session whose every system call is killed; theatre, playing, stage: how it is played
+    s3          a real S3 store; s3_proxy: a proxy before it that does harm
     case        what a case is, and one unit of it
     cases       the cases by name; each is a module of its own
     small_world a data folder and its vault as bytes, for breaking every one of them in this process

@@ -12,7 +12,7 @@ from prove.copies import heads_in_vaults, heads_of
 from prove.direct import Served
 from prove.operations import body_for
 from prove.readback import Reader, Replica
-from prove.scenes import Scene
+from prove.scene import Scene
 from prove.stage import Stage
 
 Found = dict[str, Digest]

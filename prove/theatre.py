@@ -22,7 +22,7 @@ from typing import Final
 from prove.claims import Change
 from prove.playing import INVENTED, LOST, Found, Json, Replicas, applied, changes_of, look, played, rehearsed, unlike
 from prove.readback import Replica
-from prove.scenes import Scene, Work
+from prove.scene import Scene, Work
 from prove.stage import Stage
 from prove.syscalls import CHANGING, Gate, KillAt, enter
 
