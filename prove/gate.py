@@ -40,18 +40,20 @@ class Outcome:
     said: str
 
 
-def try_mutant(mutant: Mutant, folder: Path) -> Outcome:
-    """Run the mutant's case on it until it fails, or for a minute. Raises DoesNotFitError."""
+def try_mutant(mutant: Mutant, folder: Path, *, seconds_max: float = SECONDS_MAX) -> Outcome:
+    """Run the mutant's case on it until it fails, or for so long. Raises DoesNotFitError."""
     place = folder / mutant.name
     environment = environment_of(mutant, place)
     command = [sys.executable, "-m", "prove", mutant.case, "--seed", str(mutant.seed), "--units", str(mutant.units)]
     started = time.monotonic()
-    code, said = _run([*command, "--stop-at-first", "--folder", str(place)], environment, place / "said")
+    code, said = _run([*command, "--stop-at-first", "--folder", str(place)], environment, place / "said", seconds_max)
     seen = code == FAILED and was_used(mutant, place)
     return Outcome(mutant, seen, time.monotonic() - started, said)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], output: Path) -> tuple[int | None, str]:
+def _run(
+    command: Sequence[str], environment: Mapping[str, str], output: Path, seconds_max: float
+) -> tuple[int | None, str]:
     """(exit code, what was printed); no code when it was not done in time, and then nothing of it is left either."""
     # A file, not a pipe: whatever the case started may outlive it with the pipe's other end.
     with output.open("w") as file:
@@ -60,7 +62,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], output: Path) -
         )
     code: int | None = None
     try:
-        code = running.wait(SECONDS_MAX)
+        code = running.wait(seconds_max)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
@@ -69,7 +71,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], output: Path) -
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    late = "" if code is not None else f"\nstill running after {SECONDS_MAX:.0f} s"
+    late = "" if code is not None else f"\nstill running after {seconds_max:.0f} s"
     return code, output.read_text(errors="replace") + late
 
 

@@ -16,8 +16,11 @@ ASKING = "from keepwell.model.names import Home; print(Home.CONTACTS)"
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_the_mutant_is_seen(mutant: Mutant, tmp_path: Path) -> None:
-    """Its case fails on it within a minute; on the product as it is the same case passes (`test_cases`)."""
-    outcome = try_mutant(mutant, tmp_path)
+    """Its case fails on it; on the product as it is the same case passes (`test_cases`).
+
+    `python -m prove.gate` demands it within a minute, of a machine that does nothing else.
+    """
+    outcome = try_mutant(mutant, tmp_path, seconds_max=600)
     assert outcome.seen, f"{mutant.name} ({mutant.breaks}) was not seen: {outcome.said[-2000:]}"
 
 
