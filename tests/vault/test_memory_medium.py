@@ -70,3 +70,97 @@ def test_a_log_that_failed_is_dead(lost: bool) -> None:
             log.append(b"last\n")
     log.close()
     assert medium.read("tails/one.jsonl").rstrip(b"\n") == (b"kept\nlast" if lost else b"kept")
+
+
+class FailsSync:
+    """A hook for the sync that fails at these operations."""
+
+    def __init__(self, *operations: str) -> None:
+        self.operations = operations
+
+    def __call__(self, operation: str, name: str) -> None:
+        if operation in self.operations:
+            raise StorageFault(f"the sync of {operation} {name} failed, as the test wants it")
+
+
+def test_what_was_synced_stays_after_a_cut() -> None:
+    """What was created, removed and appended, and told as done, is so when the power was cut."""
+    medium = MemoryMedium()
+    medium.create("packs/one", b"octets")
+    medium.create("packs/two", b"octets")
+    medium.remove("packs/two")
+    log_of(medium).append(b"line\n")
+    medium.cut(lambda _most: 0)
+    assert names(medium) == ["packs/one", "tails/one.jsonl"]
+    assert medium.read("tails/one.jsonl").rstrip(b"\n") == b"line"
+
+
+@pytest.mark.parametrize("stays", [0, 1])
+def test_a_name_that_was_not_synced_comes_whole_or_not_at_all(stays: int) -> None:
+    """It is seen by whoever reads; after a cut it is there whole, or not."""
+    medium = MemoryMedium()
+    medium.syncing = FailsSync("create")
+    with pytest.raises(StorageFault):
+        medium.create("packs/one", b"octets")
+    assert medium.read("packs/one") == b"octets"
+    medium.cut(lambda _most: stays)
+    assert medium.exists("packs/one") is bool(stays)
+
+
+@pytest.mark.parametrize("stays", [0, 1])
+def test_a_removal_that_was_not_synced_may_be_undone(stays: int) -> None:
+    """After a cut the object is gone, or there again."""
+    medium = MemoryMedium()
+    medium.create("packs/one", b"octets")
+    medium.syncing = FailsSync("remove")
+    with pytest.raises(StorageFault):
+        medium.remove("packs/one")
+    assert names(medium) == []
+    medium.cut(lambda _most: stays)
+    assert medium.exists("packs/one") is not bool(stays)
+
+
+def test_a_sync_makes_every_name_of_the_folder_durable() -> None:
+    """Also that of a create that was broken off before, and of one that finds its name taken."""
+    medium = MemoryMedium()
+    medium.syncing = FailsSync("create")
+    for name in ("packs/one", "blobs/one"):
+        with pytest.raises(StorageFault):
+            medium.create(name, b"octets")
+    medium.syncing = FailsSync()
+    create_or_same(medium, "packs/one", b"octets")
+    medium.cut(lambda _most: 0)
+    assert names(medium) == ["packs/one"]
+
+
+@pytest.mark.parametrize("stays", [0, 3, 5])
+def test_an_append_that_was_not_synced_is_there_in_part(stays: int) -> None:
+    """After a cut what was confirmed is there, and of the rest as much as the disk had written."""
+    medium = MemoryMedium()
+    log = log_of(medium)
+    log.append(b"kept\n")
+    medium.syncing = FailsSync("append")
+    with pytest.raises(StorageFault):
+        log.append(b"last\n")
+    medium.create("tails/two.jsonl", b"")  # syncs names, never another's bytes
+    medium.cut(lambda _most: stays)
+    assert medium.read("tails/one.jsonl").rstrip(b"\n") == (b"kept\n" + b"last\n"[:stays]).rstrip(b"\n")
+
+
+def test_a_bucket_has_nothing_that_is_not_synced() -> None:
+    """What a store without logs took is durable at once."""
+    medium = MemoryMedium(appends=False)
+    medium.syncing = FailsSync("create")
+    medium.create("packs/one", b"octets")
+    medium.cut(lambda _most: 0)
+    assert names(medium) == ["packs/one"]
+
+
+def test_an_older_copy_is_put_back() -> None:
+    """It is as it was when its objects were taken."""
+    medium = MemoryMedium()
+    medium.create("packs/one", b"octets")
+    yesterday = medium.objects()
+    medium.create("packs/two", b"octets")
+    medium.put_back(yesterday)
+    assert names(medium) == ["packs/one"]
