@@ -59,6 +59,7 @@ class Keeping:
         mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
         duties = VaultDuties(Verifying(vaults.verified_file, clock), mending, clock).all()
         self._keeper = Keeper(data, self._confirming, vaults.settings, maker.link_to, clock, duties)
+        self._keeper.tick()  # compares store and vaults, which no start has done here, and opens the links
 
     def put(self, account: AccountId, collection: str, name: str, body: bytes) -> None:
         """Keep a card, and wait until it is acknowledged."""

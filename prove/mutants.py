@@ -125,7 +125,7 @@ _FILES: Final = "keepwell.storage.sqlite_files"
 _EARLY: Final = """\
         waiting.done(None)
         late = replace(waiting, done=lambda _fault: None)
-        threading.Timer(0.2, self._queue.put, [late]).start()"""
+        threading.Timer(0.2, self._batches.add, [late]).start()"""
 
 _LINES: Final = "read_lines(vaults, account, after, findings)"
 _PLACE: Final = "keepwell.services.restoring.place"
@@ -155,7 +155,7 @@ MUTANTS: Final = (
         "acknowledged-before-the-vault",
         "a write is answered before its confirming vault has it",
         "power-cuts",
-        (Edit("keepwell.services.confirming", "        self._queue.put(waiting)", _EARLY),),
+        (Edit("keepwell.services.vault_link", "        self._batches.add(waiting)", _EARLY),),
         seed=LOST_AT_ONCE,
         units=1,
     ),

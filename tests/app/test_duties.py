@@ -13,10 +13,12 @@ from keepwell.app.scrubbing import MEND_AGAIN_SECONDS, SCRUB_SECONDS, Scrubbing
 from keepwell.model.errors import Damaged, Held, Locked, StorageFault
 from keepwell.model.names import Home
 from keepwell.services import repair as repair_module
-from keepwell.services.confirming import Confirming, Role, VaultLink
-from keepwell.services.keeper import Chore, Duty, Keeper
+from keepwell.services.confirming import Confirming
+from keepwell.services.keeper import Chore, Keeper
 from keepwell.services.mending import Mending
-from keepwell.services.vault_settings import OnLoss, VaultSetting, VaultSettings
+from keepwell.services.tending import Duty
+from keepwell.services.vault_link import VaultLink
+from keepwell.services.vault_settings import OnLoss, Role, VaultSetting, VaultSettings
 from keepwell.services.verified import VerifiedFile
 from keepwell.services.verifying import Verifying
 from keepwell.services.whole import whole

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from prove.s3 import S3Server
 
-from keepwell.model.errors import StorageFault, Unavailable
-from keepwell.services.confirming import Role
+from keepwell.model.errors import PreconditionFailed, StorageFault, Unavailable
+from keepwell.model.record import digest_of
+from keepwell.services.catch_up import CaughtUp
+from keepwell.services.tending import Tending
+from keepwell.services.vault_link import always_compare
+from keepwell.services.vault_settings import Role
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.folder_medium import FolderMedium
@@ -236,6 +240,36 @@ def test_rolling_puts_the_tail_into_a_pack_and_loses_nothing() -> None:
     assert names_in(medium) == ["one", "two"]
 
 
+@pytest.mark.parametrize("at", ["list", "read", "read_range"])
+def test_whoever_looks_while_a_tail_is_rolled_misses_nothing(at: str) -> None:
+    """Whichever step of the look it falls into: what the tail confirmed is found in it, or in the pack."""
+    medium = medium_with(True)
+    desk = Desk([medium]).open()
+    desk.write(put("one"))
+    steps = 0
+
+    def count(operation: str, _name: str) -> None:
+        nonlocal steps
+        steps += operation == at
+
+    medium.before = count
+    assert names_in(medium) == ["one"]
+    for step in range(1, steps + 1):
+        left = [step]
+
+        def roll(operation: str, _name: str, left: list[int] = left) -> None:
+            left[0] -= operation == at
+            if left[0] == 0 and operation == at:
+                medium.before = nothing
+                desk.links[0].roll()
+
+        desk.write(put(f"before step {step}"))
+        medium.before = roll
+        assert names_in(medium)[-1] == f"before step {step}"
+        medium.before = nothing
+    desk.close()
+
+
 @pytest.mark.parametrize("stop_at", ["create", "exists", "remove"])
 def test_a_crash_while_rolling_loses_nothing(stop_at: str) -> None:
     """Whichever step of a roll is the last, all that was confirmed is read from what is left."""
@@ -267,6 +301,105 @@ def test_nothing_is_confirmed_that_the_epoch_was_not_looked_up_for(medium: Memor
     with pytest.raises(Unavailable):
         desk.write(put("unknown"))
     medium.before = nothing
+    desk.close()
+
+
+def rolled_back(medium: MemoryMedium) -> Desk:
+    """A server on an older copy of its store, that does not know yet that the vault has more."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    desk.write(put("one"))
+    assert isinstance(desk.store, MemoryStore)
+    older = desk.store.copied()
+    desk.write(put("two"))
+    desk.close()
+    return Desk([medium], store=older)
+
+
+def test_no_write_begins_where_the_vault_has_more_than_the_store(medium: MemoryMedium) -> None:
+    """Its record would get a number that is taken, and the two would fork; once opened anew both have the same."""
+    desk = rolled_back(medium)
+    link = desk.links[0]
+    link._compare = lambda *_arguments, **_options: CaughtUp()
+    link.reopen()
+    with pytest.raises(Unavailable, match="ends with record"):
+        desk.write(put("in the way"))
+    with desk.store.account(ANNA).reading() as snapshot:
+        assert snapshot.head().sequence == 2
+    link._compare = always_compare
+    link.reopen()
+    desk.write(put("three"))
+    assert names_in(medium) == ["one", "two", "three"]
+    desk.close()
+
+
+def test_an_account_that_cannot_be_shipped_holds_up_no_other(desk: Desk, medium: MemoryMedium) -> None:
+    """Its own writes are refused, with the vault open for everybody else; it is taken again when it is mended."""
+    desk.store.create(BERT, [make(), put("bert's", b"to be damaged")])
+    assert isinstance(desk.store, MemoryStore)
+    place, digest = desk.store.account(BERT), digest_of(b"to be damaged")
+    place.replace_content(digest, lambda octets: octets[::-1])
+    with pytest.raises(Unavailable):
+        desk.writers.submit(BERT, put("more")).result()
+    assert desk.links[0].fault is None
+    desk.write(put("anna's"))
+    desk.links[0].catch_up()
+    with pytest.raises(Unavailable, match="no write is taken now"):
+        desk.writers.submit(BERT, put("still more")).result()
+    desk.links[0].reopen()
+    assert desk.links[0].fault is None
+    place.replace_content(digest, lambda octets: octets[::-1])
+    desk.links[0].catch_up()
+    desk.writers.submit(BERT, put("at last")).result()
+    assert names_in(medium, BERT) == ["bert's", "more", "at last"]
+
+
+def test_what_a_failed_commit_had_done_is_confirmed_with_the_next_answer(desk: Desk, medium: MemoryMedium) -> None:
+    """Whoever is refused because it is there goes by that: so the vault has it too."""
+    desk.write(put("before"))
+    assert isinstance(desk.store, MemoryStore)
+
+    def fail(_operation: str, _account: str) -> None:
+        raise StorageFault("the answer of the store was lost")
+
+    desk.store.hooks.after = fail
+    with pytest.raises(StorageFault):
+        desk.write(put("done all the same"))
+    desk.store.hooks.after = nothing
+
+    def refuse(_transaction: object) -> None:
+        raise PreconditionFailed("it is there already")
+
+    with pytest.raises(PreconditionFailed):
+        desk.write(refuse)
+    assert names_in(medium) == ["before", "done all the same"]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_a_killed_process_had_noted_the_next_one_finds(medium: MemoryMedium, role: Role) -> None:
+    """It died between commit and vault: the keeper's first look compares the ends of all accounts."""
+    desk = Desk([medium], role=role).open()
+    desk.store.account(ANNA).transact([put("committed, and nothing more")])
+    assert names_in(medium) == []
+    Tending(desk.clock).tend_all(desk.links, is_elected=False)
+    assert names_in(medium) == ["committed, and nothing more"]
+    desk.close()
+
+
+def test_what_came_back_from_one_vault_the_others_get() -> None:
+    """The store got it when that vault was opened again; the other vaults may lack it."""
+    full, lacking = medium_with(True), medium_with(True)
+    ahead = Desk([full], store=MemoryStore()).open()
+    ahead.write(put("one"))
+    assert isinstance(ahead.store, MemoryStore)
+    older = ahead.store.copied()
+    ahead.write(put("two"))
+    ahead.close()
+    desk = Desk([lacking, full], store=older)
+    desk.links[0].reopen()
+    tending = Tending(desk.clock)
+    for _ in range(2):
+        tending.tend_all(desk.links, is_elected=False)
+    assert names_in(lacking) == ["one", "two"]
     desk.close()
 
 

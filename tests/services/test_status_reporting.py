@@ -261,7 +261,7 @@ def test_a_vault_counts_as_behind_while_something_is_being_shipped(desk: Desk, m
         seen.append(desk.links[0].behind())
         raise Unavailable("not now")
 
-    monkeypatch.setattr("keepwell.services.confirming.ship", failing)
+    monkeypatch.setattr("keepwell.services.vault_link.ship", failing)
     desk.links[0].note(ANNA)
     with pytest.raises(Unavailable):
         desk.links[0].catch_up()

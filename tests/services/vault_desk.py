@@ -7,7 +7,9 @@ from pathlib import Path
 
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import Op, digest_of
-from keepwell.services.confirming import Confirming, Role, VaultLink
+from keepwell.services.confirming import Confirming
+from keepwell.services.vault_link import VaultLink
+from keepwell.services.vault_settings import Role
 from keepwell.storage.contract import Entry, Store, Transaction, Work
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.writers import Writers

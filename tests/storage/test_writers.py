@@ -169,7 +169,7 @@ class RecordingConfirms:
         self.arrived = threading.Semaphore(0)
         self.refusal: Unavailable | None = None
 
-    def require(self) -> None:
+    def require(self, account: AccountId | None = None) -> None:
         if self.refusal is not None:
             raise self.refusal
 

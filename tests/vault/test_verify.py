@@ -415,3 +415,19 @@ def test_a_sealed_line_that_says_the_same_otherwise_is_damage() -> None:
     found = verify_object(made.open(), ObjectInfo(name, len(memory(made).read(name)))).findings
     assert found
     assert all("as it was written" in finding.message for finding in found)
+
+
+def test_a_pack_that_comes_while_the_vault_is_listed_is_not_missing(whole: Filled) -> None:
+    """Whoever confirms puts packs all the time: what comes behind the listing must not be taken for lost."""
+    vault = whole.vault
+    listed = vault.medium.list
+
+    def list_and_put(prefix: str = "") -> Iterator[ObjectInfo]:
+        found = list(listed(prefix))
+        if not prefix:
+            whole.grow(ANNA, cards=1)
+            whole.ship()
+        return iter(found)
+
+    vault.medium.list = list_and_put  # type: ignore[method-assign]
+    assert damaged(verify(vault, Grade.EXISTENCE)) == set()

@@ -13,9 +13,9 @@ import structlog
 
 from keepwell.ground.clock import Clock
 from keepwell.model.errors import Locked
-from keepwell.services.confirming import VaultLink
-from keepwell.services.keeper import Duty
 from keepwell.services.mending import Mending
+from keepwell.services.tending import Duty
+from keepwell.services.vault_link import VaultLink
 from keepwell.services.verifying import Verifying
 from keepwell.vault.findings import Found
 from keepwell.vault.merge import Merger
@@ -105,7 +105,5 @@ class VaultDuties:
 def publish_manifest(link: VaultLink) -> None:
     """Say in the vault what must be there, when that is not what its newest manifest says."""
     link.vault.refresh()
-    manifest = link.vault.manifest()
-    packs = {pack.name: pack.size for pack in link.vault.packs() if not pack.is_partial}
-    if manifest is None or manifest.packs != packs:
+    if not link.vault.is_published():
         link.vault.put_manifest()

@@ -15,6 +15,7 @@ from keepwell.model.errors import KeepwellError
 from keepwell.services.accounts import ensure_system_account
 from keepwell.services.catch_up import CaughtUp, catch_up
 from keepwell.services.directory import Directory
+from keepwell.services.epochs import note_compared
 from keepwell.services.retention.reapplying import reapply
 from keepwell.services.vault_settings import Role
 from keepwell.services.vaults import Vaults
@@ -42,7 +43,10 @@ def prepare(
                 tell(f"vault {setting.name} cannot be used now: {error.message}. {error.hint}")
         names = {vault.name for vault in opened}
         is_complete = any(one.role is Role.CONFIRMS for one in settings if one.name in names)
-        done = catch_up(store, opened, is_complete=is_complete)
+        with vaults.settings.comparing():
+            done = catch_up(store, opened, is_complete=is_complete)
+        for vault in opened:
+            note_compared(vaults.settings, vault)
         _tell_all(done, tell)
         ensure_system_account(store)
         maker = RollbackMaker(data, store, clock, entropy)

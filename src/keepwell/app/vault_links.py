@@ -10,7 +10,9 @@ from keepwell.ground.clock import Clock
 from keepwell.ground.entropy import Entropy
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId
-from keepwell.services.confirming import Confirming, Done, VaultLink
+from keepwell.services.confirming import Confirming
+from keepwell.services.epochs import Comparing
+from keepwell.services.vault_link import Done, VaultLink
 from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.vaults import Vaults
 from keepwell.storage.contract import Carried, Store
@@ -30,14 +32,17 @@ class LinkMaker:
     def link_to(self, setting: VaultSetting) -> VaultLink:
         """A link, which is down until it is opened."""
         opener = partial(self._vaults.open_to_write, setting.name, self._family)
-        return VaultLink(setting.name, opener, self._store, self._clock, self._entropy, role=setting.role)
+        compare = Comparing(self._vaults.settings, self._family)
+        return VaultLink(
+            setting.name, opener, self._store, self._clock, self._entropy, role=setting.role, compare=compare
+        )
 
     def opened(self) -> Confirming:
         """Links to all vaults, opened as far as that is possible; the keeper tries the others again."""
         links = [self.link_to(setting) for setting in self._vaults.settings.all()]
         for link in links:
             try:
-                link.reopen(compare=False)
+                link.reopen(again=False)
             except KeepwellError as error:
                 link.go_down(error)
         return Confirming(links)
@@ -52,9 +57,9 @@ class LateConfirming:
         self._made: Confirming | None = None
         self._lock = threading.Lock()
 
-    def require(self) -> None:
-        """Raise Unavailable when a vault that must confirm is down."""
-        self._links().require()
+    def require(self, account: AccountId | None = None) -> None:
+        """Raise Unavailable when a vault that must confirm is down, or one has more of the account than the store."""
+        self._links().require(account)
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Done) -> None:
         """Bring a committed batch to every vault; `done` when the confirming ones have it."""

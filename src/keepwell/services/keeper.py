@@ -4,8 +4,8 @@ Every process that serves has one, for its own links. What only one of them may 
 verifying, drilling) is done by the one that holds the lock file `vaults/keeper.lock`; it is free again when that
 process ends, however it ends.
 
-A tick does what is due and never raises. A fault of a vault's medium takes its link down, and is tried again later; a
-duty that fails otherwise (something is damaged, a key is missing) is told, and takes nothing down.
+A tick does what is due and never raises. What is due for a link is `Tending`'s to say; a fault of a vault's medium
+takes its link down, and is tried again later.
 """
 
 from __future__ import annotations
@@ -22,31 +22,18 @@ import structlog
 from keepwell.ground.clock import Clock
 from keepwell.ground.durable import make_folder
 from keepwell.ground.process import try_lock
-from keepwell.model.errors import Fenced, KeepwellError, StorageFault
-from keepwell.services.confirming import Confirming, VaultLink
+from keepwell.model.errors import KeepwellError
+from keepwell.services.confirming import Confirming
+from keepwell.services.tending import Duty, Tending
+from keepwell.services.vault_link import VaultLink
 from keepwell.services.vault_settings import FOLDER, VaultSetting, VaultSettings
 
 KEEPER_LOCK: Final = "keeper.lock"
 TICK_SECONDS: Final = 1.0
-REOPEN_SECONDS: Final = 5.0
-"""How long a vault that is down is left alone before it is tried again."""
-
-TAIL_OCTETS_MAX: Final = 4 * 1024 * 1024
-TAIL_SECONDS_MAX: Final = 300.0
-"""A tail is put into packs when it is this long, or this old."""
 
 LinkTo = Callable[[VaultSetting], VaultLink]
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """Something that the elected keeper does to an open vault, at most every `seconds`."""
-
-    name: str
-    seconds: float
-    carry_out: Callable[[VaultLink], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +64,9 @@ class Keeper:
         self._settings = settings
         self._link_to = link_to
         self._clock = clock
-        self._duties = duties
+        self._tending = Tending(clock, duties)
         self._chores = chores
-        self._tried: dict[str, float] = {}
-        self._rolled: dict[str, float] = {}
-        self._done: dict[tuple[str, str], float] = {}
+        self._done: dict[str, float] = {}
         self._election: int | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -110,12 +95,7 @@ class Keeper:
         """Do what is due now."""
         self._follow_settings()
         self._stand_for_election()
-        for link in self._confirming.links:
-            try:
-                self._keep(link)
-            except KeepwellError as error:
-                link.go_down(error)
-                _log.warning("vault.fell", vault=link.name, reason=error.message)
+        self._tending.tend_all(self._confirming.links, is_elected=self.is_elected)
         if self._confirming.links and self.is_elected:
             self._do_chores()
 
@@ -134,40 +114,11 @@ class Keeper:
         for name in settings.keys() - known:
             self._confirming.add(self._link_to(settings[name]))
 
-    def _keep(self, link: VaultLink) -> None:
-        now = self._clock.monotonic()
-        if link.fault is not None:
-            if now - self._tried.get(link.name, -REOPEN_SECONDS) >= REOPEN_SECONDS:
-                self._tried[link.name] = now
-                done = link.reopen()
-                _log.info("vault.opened", vault=link.name, epoch=link.vault.epoch, shipped=done.shipped)
-            return
-        link.catch_up()
-        rolled = self._rolled.setdefault(link.name, now)
-        if link.tail_size() > TAIL_OCTETS_MAX or now - rolled >= TAIL_SECONDS_MAX:
-            self._rolled[link.name] = now
-            link.roll()
-        if self.is_elected:
-            self._do_duties(link, now)
-
-    def _do_duties(self, link: VaultLink, now: float) -> None:
-        for duty in self._duties:
-            key = (link.name, duty.name)
-            if now - self._done.setdefault(key, now) >= duty.seconds:
-                self._done[key] = now
-                try:
-                    duty.carry_out(link)
-                except (Fenced, StorageFault):
-                    raise
-                except (KeepwellError, OSError) as error:
-                    _log.warning("keeper.duty_failed", duty=duty.name, vault=link.name, reason=str(error))
-
     def _do_chores(self) -> None:
         now = self._clock.monotonic()
         for chore in self._chores:
-            key = ("", chore.name)
-            if now - self._done.setdefault(key, now) >= chore.seconds:
-                self._done[key] = now
+            if now - self._done.setdefault(chore.name, now) >= chore.seconds:
+                self._done[chore.name] = now
                 try:
                     chore.carry_out()
                 except (KeepwellError, OSError) as error:

@@ -55,9 +55,9 @@ class Noter:
         self._thread: threading.Thread | None = None
         self._failed = False
 
-    def require(self) -> None:
+    def require(self, account: AccountId | None = None) -> None:
         """Raise Unavailable when no write may begin now."""
-        self._confirms.require()
+        self._confirms.require(account)
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Done) -> None:
         """Remember that the account was written to, and pass it on."""

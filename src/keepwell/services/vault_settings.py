@@ -20,6 +20,7 @@ from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.process import locked
 from keepwell.model.errors import AlreadyThere, BadRequest, CannotStart, Damaged, NotThere
 from keepwell.model.hashed import parse_hashed, render_hashed
+from keepwell.services.epochs import EpochHeld
 from keepwell.vault.keys import Recipients
 
 SETTINGS_FORMAT: Final = 1
@@ -27,6 +28,7 @@ FOLDER: Final = "vaults"
 _SETTINGS: Final = "settings.json"
 _EPOCH: Final = "epoch.json"
 _LOCK: Final = "claim.lock"
+_COMPARING: Final = "compare.lock"
 
 _name = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -64,14 +66,6 @@ class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
         if not (self.confirm and self.confirmed):
             return Role.FOLLOWS
         return Role.CONFIRMS if self.on_loss is OnLoss.REFUSE else Role.CONFIRMS_WHILE_THERE
-
-
-class EpochHeld(msgspec.Struct, frozen=True):
-    """The epoch that this data folder holds in a vault, the word that proves it, and which server family took it."""
-
-    epoch: int
-    server: str
-    family: str = ""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +148,13 @@ class VaultSettings:
             except (OSError, msgspec.DecodeError, UnicodeDecodeError):
                 held = None
             yield held
+
+    @contextmanager
+    def comparing(self) -> Iterator[None]:
+        """While it lasts no other process compares store and vaults."""
+        make_folder(self._folder)
+        with locked(self._folder / _COMPARING):
+            yield
 
     def hold_epoch(self, name: str, held: EpochHeld) -> None:
         """Keep which epoch this data folder holds, while `claiming`. Raises OSError."""

@@ -13,6 +13,7 @@ that data would mix two histories.
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,8 @@ from keepwell.ground.clock import Clock, render_moment
 from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, Locked, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT
-from keepwell.services.vault_settings import EpochHeld, OnLoss, VaultSetting, VaultSettings, check_vault_name
+from keepwell.services.epochs import EpochHeld, open_to_write
+from keepwell.services.vault_settings import OnLoss, VaultSetting, VaultSettings, check_vault_name
 from keepwell.services.verified import VerifiedFile
 from keepwell.storage.contract import Store
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
@@ -119,17 +121,7 @@ class Vaults:
         Where that epoch's document is damaged, the next is claimed.
         In a vault of which an older copy was put in its place, whoever comes first claims one again.
         """
-        with self.settings.claiming(name) as held:
-            vault = self._opened(self.settings.named(name))
-            try:
-                if held is None or (family and held.family != family):
-                    self.settings.hold_epoch(name, self._claim(vault, family))
-                elif vault.is_from_before(held.epoch) or not _resumed(vault, held):
-                    self.settings.hold_epoch(name, self._claim(vault, held.family))
-            except BaseException:
-                vault.close()
-                raise
-        return vault
+        return open_to_write(self.settings, name, family, partial(self._opened, self.settings.named(name)), self._claim)
 
     def _claim(self, vault: Vault, family: str) -> EpochHeld:
         probe(vault.medium, self._entropy)
@@ -197,15 +189,6 @@ class Vaults:
         if not claim(medium, VAULT_DOCUMENT, render_document(document)):
             raise AlreadyThere(f"another server makes a vault at {place} at this moment", hint="Choose another place.")
         return document
-
-
-def _resumed(vault: Vault, held: EpochHeld) -> bool:
-    """Whether the vault is open in the epoch that is held; False when its document is damaged. Raises Fenced."""
-    try:
-        vault.resume(held.epoch, held.server)
-    except Damaged:
-        return False
-    return True
 
 
 def _require_own_data(vault: Vault, store: Store) -> None:

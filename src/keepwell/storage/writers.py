@@ -39,8 +39,8 @@ WAITING_MAX = 4096
 class Confirms(Protocol):
     """Other copies that must have a write before it is acknowledged."""
 
-    def require(self) -> None:
-        """Raise Unavailable when no write may begin now, because it could not be confirmed."""
+    def require(self, account: AccountId | None = None) -> None:
+        """Raise Unavailable when no write may begin now (in this account): it could not be confirmed."""
         ...
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Callable[[BaseException | None], None]) -> None:
@@ -54,7 +54,7 @@ class Confirms(Protocol):
 class Unconfirmed:
     """There are no other copies: a commit is all there is to wait for."""
 
-    def require(self) -> None:
+    def require(self, account: AccountId | None = None) -> None:
         """Nothing stands against a write."""
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Callable[[BaseException | None], None]) -> None:
@@ -75,6 +75,11 @@ class Ticket(Generic[Outcome]):
         self._event: threading.Event | None = None
         self._future: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether `result()` answers at once."""
+        return self._settled
 
     def result(self) -> Outcome:
         """Block until the write is settled; what the work returned, or its exception raised."""
@@ -112,13 +117,43 @@ class Ticket(Generic[Outcome]):
             self._future.set_result(None)
 
 
+class BatchWriter:
+    """Commits what waits for one account and has it confirmed, on whatever thread it is called."""
+
+    def __init__(self, store: Store, confirms: Confirms) -> None:
+        """Over this store; what is committed goes on to `confirms`."""
+        self._store = store
+        self._confirms = confirms
+
+    def write(self, account: AccountId, tickets: list[Ticket[object]]) -> None:
+        """Commit the batch, then have it confirmed; an empty one too, so that no "yes" overtakes another."""
+        carried: list[Carried] = []
+        verdicts = self._verdicts(account, tickets, carried)
+        self._confirms.confirm(account, carried, partial(_settle_confirmed, tickets, verdicts))
+
+    def _verdicts(self, account: AccountId, tickets: list[Ticket[object]], carried: list[Carried]) -> list[Verdict]:
+        """Never raises: a lane that ended would leave every later write waiting for ever."""
+        try:
+            self._confirms.require(account)
+            return self._store.account(account).transact([ticket._work for ticket in tickets], carried)
+        except NotThere as error:
+            # Whoever writes was sent here by the directory, so the account should be there.
+            fault: BaseException = Damaged(f"{error.message}, though it has a login", hint="Run: keepwell check")
+        except Exception as error:  # a storage fault: the verdict of every ticket in the batch
+            fault = error
+        except BaseException as error:
+            fault = StorageFault(f"writing to {account} was broken off: {error!r}")
+        return [fault] * len(tickets)
+
+
 class Writers:
     """The writer threads of this process."""
 
     def __init__(self, store: Store, confirms: Confirms | None = None, *, threads: int = 2) -> None:
         """Start `threads` writer threads over `store`; what they commit goes on to `confirms`."""
         self._confirms = confirms or Unconfirmed()
-        self._lanes = [_Lane(store, self._confirms, number) for number in range(threads)]
+        writer = BatchWriter(store, self._confirms)
+        self._lanes = [_Lane(writer, number) for number in range(threads)]
 
     def require(self) -> None:
         """Raise Unavailable when no write may begin now, for those who change a store themselves first."""
@@ -139,9 +174,8 @@ class Writers:
 class _Lane:
     """One writer thread. What waits for it comes through a queue; only the thread itself sorts it by account."""
 
-    def __init__(self, store: Store, confirms: Confirms, number: int) -> None:
-        self._store = store
-        self._confirms = confirms
+    def __init__(self, writer: BatchWriter, number: int) -> None:
+        self._writer = writer
         self._queue: SimpleQueue[tuple[AccountId, Ticket[object]] | None] = SimpleQueue()
         self._waiting: OrderedDict[AccountId, list[Ticket[object]]] = OrderedDict()
         self._sorted = 0
@@ -165,7 +199,7 @@ class _Lane:
         while going_on or self._waiting:
             going_on = self._gather(block=going_on and not self._waiting) and going_on
             if self._waiting:
-                self._write(*self._take())
+                self._writer.write(*self._take())
         self._turn_away_late_comers()
 
     def _turn_away_late_comers(self) -> None:
@@ -197,26 +231,6 @@ class _Lane:
         batch = tickets[:BATCH_MAX]
         self._sorted -= len(batch)
         return account, batch
-
-    def _write(self, account: AccountId, tickets: list[Ticket[object]]) -> None:
-        """Commit the batch, then have it confirmed; an empty one too, so that no "yes" overtakes another."""
-        carried: list[Carried] = []
-        verdicts = self._verdicts(account, tickets, carried)
-        self._confirms.confirm(account, carried, partial(_settle_confirmed, tickets, verdicts))
-
-    def _verdicts(self, account: AccountId, tickets: list[Ticket[object]], carried: list[Carried]) -> list[Verdict]:
-        """Never raises: a lane that ended would leave every later write waiting for ever."""
-        try:
-            self._confirms.require()
-            return self._store.account(account).transact([ticket._work for ticket in tickets], carried)
-        except NotThere as error:
-            # Whoever writes was sent here by the directory, so the account should be there.
-            fault: BaseException = Damaged(f"{error.message}, though it has a login", hint="Run: keepwell check")
-        except Exception as error:  # a storage fault: the verdict of every ticket in the batch
-            fault = error
-        except BaseException as error:
-            fault = StorageFault(f"writing to {account} was broken off: {error!r}")
-        return [fault] * len(tickets)
 
 
 def _settle_confirmed(tickets: list[Ticket[object]], verdicts: list[Verdict], fault: BaseException | None) -> None:

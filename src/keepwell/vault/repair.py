@@ -234,7 +234,12 @@ class _Repair:
         )
 
     def _retire(self, names: Sequence[str], known: dict[str, Pack]) -> None:
-        """Remove replaced packs, and the encrypted blobs that only they named."""
+        """Remove replaced packs, and the encrypted blobs that only they named.
+
+        One that was put again under the same name, with the same bytes, was sound: it stays.
+        """
+        counted = {pack.name for pack in self._vault.packs()}
+        names = [name for name in names if name not in counted]
         retire(self._vault, names)
         if not self._vault.seal.sealed:
             return

@@ -12,6 +12,10 @@ Order of one shipment, and what a crash leaves at each step (each state is whole
 3. a look at the epochs;
 4. later, by the keeper: a manifest that lists the pack.
 
+A server that lost the vault may put one more pack before it learns so. Its records may contradict those of the epoch
+that had begun, so it counts for nothing (`vault.manifests`). Each epoch therefore begins with a manifest, before
+anything is acknowledged in it (`services.epochs`).
+
 All methods may be called from several threads.
 """
 
@@ -35,7 +39,6 @@ from keepwell.vault.documents import (
     Manifest,
     VaultDocument,
     parse_epoch_document,
-    parse_manifest,
     parse_vault_document,
     render_document,
     render_manifest,
@@ -57,6 +60,7 @@ from keepwell.vault.layout import (
     sealed_blob_name,
 )
 from keepwell.vault.lines import Line
+from keepwell.vault.manifests import age, is_stray, newest_manifest, note_of_account
 from keepwell.vault.medium import Medium, ObjectInfo, claim, create_or_same
 from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
 from keepwell.vault.reindexing import reindexed
@@ -92,6 +96,10 @@ class Vault:
         """What could not be read when looking."""
         self.broken_ends: list[str] = []
         """Tails whose last line could not be read: it is damaged, or was cut off by a crash and never confirmed."""
+        self.strays: frozenset[str] = frozenset()
+        """Packs and manifests that count for nothing: who wrote them had lost the vault."""
+        self._unread: set[str] = set()
+        """Packs that are there, and of which nothing can be read."""
         self._clock = clock
         self._lock = threading.Lock()
         self._catalogue = Catalogue()
@@ -101,21 +109,32 @@ class Vault:
     def look(self) -> None:
         """Read what is there: packs' indexes, tails, the newest manifest. Raises StorageFault, Locked."""
         catalogue, tails, broken_ends, problems = Catalogue(), list[str](), list[str](), list[KeepwellError]()
-        for info in self.medium.list(PACKS):
-            if (pack := self._pack_at(info, problems)) is not None:
-                catalogue.add_pack(pack)
+        # First the manifest: what is merged meanwhile is gone from a later one, and not listed here yet. Then the
+        # tails, and only then the packs: what is taken from a tail meanwhile is in a pack before the tail goes.
+        manifest, strays = newest_manifest(self.medium, self.name, self.epoch, problems)
         for info in self.medium.list(TAILS):
+            try:
+                found = parse_tail_object(self.medium.read(info.name), self.seal)
+            except NotThere:
+                continue
             tails.append(info.name)
-            found = parse_tail_object(self.medium.read(info.name), self.seal)
             catalogue.add_tail(found.lines)
             if found.damaged:
                 problems.append(Damaged(f"{found.damaged} lines of {info.name} in vault {self.name} cannot be read"))
             if found.ends_broken:
                 broken_ends.append(info.name)
-        manifest = self._newest_manifest(problems)
+        unread = set[str]()
+        for info in self.medium.list(PACKS):
+            pack = self._pack_at(info, problems)
+            if pack is None:
+                unread.add(info.name)
+            elif is_stray(pack, manifest):
+                strays.add(pack.name)
+            else:
+                catalogue.add_pack(pack)
         with self._lock:
             self._catalogue, self._tails, self._manifest, self.problems = catalogue, tails, manifest, problems
-            self.broken_ends = broken_ends
+            self.broken_ends, self.strays, self._unread = broken_ends, frozenset(strays), unread
 
     def refresh(self) -> None:
         """Learn which packs and manifests other processes of this server put and removed. Raises StorageFault.
@@ -123,24 +142,28 @@ class Vault:
         A pack that is gone is forgotten when others have all of it; else something is lost, which verifying tells. What
         another epoch wrote after this one had begun does not count: its writer was told that it lost.
         """
+        problems = list[KeepwellError]()
+        manifest, strays = newest_manifest(self.medium, self.name, self.epoch, problems)
         known = {pack.name for pack in self.packs()}
         listed = {info.name: info for info in self.medium.list(PACKS)}
-        problems = list[KeepwellError]()
-        come = list[Pack]()
-        for name in listed.keys() - known:
+        come, unread = list[Pack](), set[str]()
+        for name in sorted(listed.keys() - known):
             pack = self._pack_at(listed[name], problems)
-            if pack is not None and self.epoch in {0, pack.index.epoch}:
+            if pack is None:
+                unread.add(name)
+            elif self.epoch in {0, pack.index.epoch} and not is_stray(pack, manifest):
                 come.append(pack)
-        manifest = self._newest_manifest(problems)
+            elif not pack.is_reindexed:
+                strays.add(name)
         with self._lock:
             for pack in come:
                 self._catalogue.add_pack(pack)
-            for name in known - listed.keys():
+            for name in sorted(known - listed.keys()):
                 if name in self._catalogue.packs and self._catalogue.is_superseded(name, listed):
                     self._catalogue.drop_pack(name)
-            if manifest is not None and (self._manifest is None or manifest.number > self._manifest.number):
+            if manifest is not None and (self._manifest is None or age(manifest) > age(self._manifest)):
                 self._manifest = manifest
-            self.problems = problems
+            self.problems, self.strays, self._unread = problems, frozenset(strays), unread
 
     def catalogue(self) -> Catalogue:
         """What `look` found, for another process that reads this vault with this one; it must not be changed."""
@@ -243,8 +266,7 @@ class Vault:
 
     def remove_pack(self, name: str) -> None:
         """Remove a pack whose records are all in others; whoever calls has read those."""
-        with self._lock:
-            self._catalogue.drop_pack(name)
+        self.forget_pack(name)
         self.medium.remove(name)
 
     def remove_tails(self, names: Iterable[str]) -> None:
@@ -271,6 +293,11 @@ class Vault:
         with self._lock:
             self._manifest = manifest
         return manifest
+
+    def is_published(self) -> bool:
+        """Whether the newest manifest names the packs that are here."""
+        with self._lock:
+            return self._manifest is not None and self._manifest.packs == self._packs_to_name()
 
     def manifest(self) -> Manifest | None:
         """The newest that could be read."""
@@ -309,7 +336,7 @@ class Vault:
     def note(self, account: AccountId) -> AccountNote | None:
         """What the packs' indexes say of the account's end; None when no pack has it."""
         with self._lock:
-            return _note_of(self._catalogue, account)
+            return note_of_account(self._catalogue, account)
 
     def covering(self, account: AccountId) -> list[FrameRef]:
         """The fewest frames that hold the account's unbroken records in packs, in order."""
@@ -340,6 +367,7 @@ class Vault:
         """Do not count on a pack any more: it is damaged or gone. What it alone had is shipped again."""
         with self._lock:
             self._catalogue.drop_pack(name)
+            self._unread.discard(name)
 
     def remember_pack(self, pack: Pack) -> None:
         """Count on a pack again that was forgotten."""
@@ -381,18 +409,6 @@ class Vault:
                 return Pack(info.name, info.size, index, is_reindexed=True, is_partial=not is_all)
         return None
 
-    def _newest_manifest(self, problems: list[KeepwellError]) -> Manifest | None:
-        names = [info.name for info in self.medium.list(MANIFESTS) if manifest_number(info.name) is not None]
-        for name in sorted(names, reverse=True):
-            try:
-                stored = self.medium.read(name)
-                if not proves_itself(name, stored):
-                    raise Damaged(f"{name} in vault {self.name} is not what was stored under that name")
-                return parse_manifest(stored)
-            except (Damaged, NotThere) as error:
-                problems.append(error)
-        return None
-
     def _documents_now(self) -> dict[str, str]:
         """The hash of each small document, taken once: what is there at a later manifest may be damaged."""
         known = dict(self._manifest.documents) if self._manifest else {}
@@ -402,11 +418,20 @@ class Vault:
                 known[name] = digest_of(self.medium.read(name))
         return known
 
+    def _packs_to_name(self) -> dict[str, int]:
+        """Those that count, and those that did and cannot be read now: what is damaged must not be forgotten.
+
+        One that can be read in part is not named: nothing of it is known but that part.
+        """
+        named = self._manifest.packs if self._manifest else {}
+        kept = {name: size for name, size in named.items() if name in self._unread}
+        return kept | {name: pack.size for name, pack in self._catalogue.packs.items() if not pack.is_partial}
+
     def _manifest_now(self, number: int, documents: dict[str, str]) -> Manifest:
         catalogue = self._catalogue
         notes = {} if self._manifest is None else dict(self._manifest.accounts)
         for account in catalogue.accounts():
-            note, before = _note_of(catalogue, account), notes.get(account)
+            note, before = note_of_account(catalogue, account), notes.get(account)
             # What must be there is never taken back: else a loss would vanish with the next manifest.
             if note is not None and (before is None or note.seq > before.seq):
                 notes[account] = note
@@ -416,20 +441,10 @@ class Vault:
             epoch=self.epoch,
             number=number,
             at=render_moment(self._clock.now()),
-            packs={name: pack.size for name, pack in catalogue.packs.items() if not pack.is_partial},
+            packs=self._packs_to_name(),
             accounts=notes,
             documents=documents,
         )
-
-
-def _note_of(catalogue: Catalogue, account: AccountId) -> AccountNote | None:
-    refs = catalogue.covering(account)
-    if refs and catalogue.packs[refs[-1].pack].is_reindexed:
-        return None  # nothing says what its ledger is
-    head, lineage = catalogue.packed_head(account), catalogue.lineage(account)
-    if lineage is None:
-        return None
-    return AccountNote(seq=head.sequence, head=head.hash, lineage=lineage, ledger=catalogue.ledger(account))
 
 
 def open_vault(name: str, medium: Medium, seal_for: SealFor, clock: Clock) -> Vault:

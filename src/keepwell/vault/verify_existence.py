@@ -9,11 +9,11 @@ look is looked for a second time, after the catalogue was brought up to date, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from keepwell.model.errors import Damaged, KeepwellError, NotThere
 from keepwell.model.names import AccountId
-from keepwell.vault.catalogue import FrameRef
+from keepwell.vault.catalogue import Pack
 from keepwell.vault.documents import AccountNote, parse_epoch_document, parse_vault_document
 from keepwell.vault.findings import Found
 from keepwell.vault.layout import EPOCHS, MANIFESTS, PACKS, README, VAULT_DOCUMENT, epoch_of, manifest_number
@@ -29,11 +29,12 @@ def verify_existence(vault: Vault) -> Found:
 
 def _look_over(vault: Vault) -> Found:
     vault.refresh()
+    packs = vault.packs()  # before the listing: one that comes in between is not missing from it
     listed = {info.name: info.size for info in vault.medium.list()}
     found = Found(objects=len(listed), octets=sum(listed.values()))
     _check_documents(vault, listed, found)
-    _check_packs(vault, listed, found)
-    _check_blobs(vault, listed, found)
+    _check_packs(vault, packs, listed, found)
+    _check_blobs(packs, listed, found)
     _check_coverage(vault, found)
     return found
 
@@ -65,17 +66,17 @@ def check_epoch(name: str, vault: Vault, found: Found) -> None:
         found.damage(name, f"it says that it is epoch {document.epoch}")
 
 
-def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
+def _check_packs(vault: Vault, packs: Sequence[Pack], listed: Mapping[str, int], found: Found) -> None:
     manifest = vault.manifest()
-    newest = max((manifest_number(name) or 0 for name in listed), default=0)
+    newest = max((manifest_number(name) or 0 for name in listed if name not in vault.strays), default=0)
     if newest != (0 if manifest is None else manifest.number):
         found.damage(MANIFESTS, "the newest manifest is missing or cannot be read")
     elif manifest is None:
         found.note(MANIFESTS, "there is none yet, so nothing says what must be there")
-    for pack in vault.packs():
+    for pack in packs:
         if pack.is_reindexed:
             found.damage(pack.name, "its index is damaged; what it has is known from its records")
-    known = {pack.name: pack.size for pack in vault.packs()}
+    known = {pack.name: pack.size for pack in packs}
     wanted = known if manifest is None else known | manifest.packs
     for name, size in sorted(wanted.items()):
         if name not in listed:
@@ -83,31 +84,26 @@ def _check_packs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
         elif listed[name] != size:
             found.damage(name, f"it has {listed[name]} bytes, not {size}")
     for name in sorted(listed):
-        if name.startswith(PACKS) and name not in known:
-            _check_stray(vault, ObjectInfo(name, listed[name]), found)
+        if name in vault.strays:
+            found.note(name, "it counts for nothing: an epoch wrote it, which had ended")
+        elif name.startswith(PACKS) and name not in known:
+            _check_uncounted(vault, ObjectInfo(name, listed[name]), found)
 
 
-def _check_stray(vault: Vault, info: ObjectInfo, found: Found) -> None:
-    """A pack that is not counted on: damaged, or come from a server that may not write any more."""
+def _check_uncounted(vault: Vault, info: ObjectInfo, found: Found) -> None:
+    """A pack that is not counted on: damaged, or put in this very moment."""
     try:
-        index = vault.read_index_of(info)
+        vault.read_index_of(info)
     except (Damaged, NotThere) as error:
         found.damage(info.name, f"its index cannot be read: {error.message}")
-        return
-    found.note(info.name, f"it does not count until the next start: epoch {index.epoch}, which had ended, wrote it")
 
 
-def _check_blobs(vault: Vault, listed: Mapping[str, int], found: Found) -> None:
+def _check_blobs(packs: Sequence[Pack], listed: Mapping[str, int], found: Found) -> None:
     missing: dict[str, AccountId] = {}
-    for ref in _frames(vault):
-        missing.update((blob, ref.frame.account) for blob in ref.frame.blobs if blob not in listed)
+    for frame in (frame for pack in packs for frame in pack.index.frames):
+        missing.update((blob, frame.account) for blob in frame.blobs if blob not in listed)
     for blob, account in sorted(missing.items()):
         found.damage(blob, f"it is missing; records of {account} need it")
-
-
-def _frames(vault: Vault) -> Iterator[FrameRef]:
-    for account in vault.heads():
-        yield from vault.frames(account)
 
 
 def _check_coverage(vault: Vault, found: Found) -> None:
@@ -118,8 +114,8 @@ def _check_coverage(vault: Vault, found: Found) -> None:
             head = vault.packed_head(account)
             found.damage(account, f"its unbroken records end with {head.sequence}, the manifest says {note.seq}")
     ends: dict[AccountId, int] = {}
-    for ref in _frames(vault):
-        ends[ref.frame.account] = max(ref.frame.last, ends.get(ref.frame.account, 0))
+    for frame in (frame for pack in vault.packs() for frame in pack.index.frames):
+        ends[frame.account] = max(frame.last, ends.get(frame.account, 0))
     for account, last in sorted(ends.items()):
         head = vault.head(account)
         if last > head.sequence:

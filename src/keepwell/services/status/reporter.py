@@ -17,10 +17,11 @@ import structlog
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.model.errors import KeepwellError, Unavailable
-from keepwell.services.confirming import Confirming, VaultLink
+from keepwell.services.confirming import Confirming
 from keepwell.services.status.reports import BEAT_SECONDS, STALE_SECONDS, LinkReport, ProcessReport, ReportFiles
 from keepwell.services.status.surveying import HeldWatch, independence_of
 from keepwell.services.status.values import Outage
+from keepwell.services.vault_link import VaultLink
 from keepwell.storage.contract import Store
 from keepwell.vault.independence import Independence
 
