@@ -23,6 +23,7 @@ from prove import (
 from prove.case import Case
 from prove.fuzz import case as fuzzing
 from prove.lossy import case as lossy_disk
+from prove.simulation import case as simulation
 
 CASES: Final[tuple[Case, ...]] = (
     killed_under_load.CASE,
@@ -33,6 +34,7 @@ CASES: Final[tuple[Case, ...]] = (
     full_disk.CASE,
     vault_faults.CASE,
     s3_faults.CASE,
+    *simulation.CASES,
     *fuzzing.CASES,
     hostile_requests.CASE,
     smuggling.CASE,
