@@ -13,6 +13,7 @@ from prove.mutants import Edit, Mutant, environment_of
 _KEEPER: Final = "keepwell.services.keeper"
 _DUTIES: Final = "keepwell.app.duties"
 _MERGING: Final = "keepwell.vault.merge_plan"
+_TENDING: Final = "keepwell.services.tending"
 _SCRUBBING: Final = "keepwell.app.scrubbing"
 
 HASTE: Final = Mutant(
@@ -21,8 +22,8 @@ HASTE: Final = Mutant(
     "none",
     (
         Edit(_KEEPER, "\nTICK_SECONDS: Final = 1.0\n", "\nTICK_SECONDS: Final = 0.03\n"),
-        Edit(_KEEPER, "\nREOPEN_SECONDS: Final = 5.0\n", "\nREOPEN_SECONDS: Final = 0.2\n"),
-        Edit(_KEEPER, "\nTAIL_SECONDS_MAX: Final = 300.0\n", "\nTAIL_SECONDS_MAX: Final = 0.06\n"),
+        Edit(_TENDING, "\nREOPEN_SECONDS: Final = 5.0\n", "\nREOPEN_SECONDS: Final = 0.2\n"),
+        Edit(_TENDING, "\nTAIL_SECONDS_MAX: Final = 300.0\n", "\nTAIL_SECONDS_MAX: Final = 0.06\n"),
         Edit(_SCRUBBING, "\nMEND_AGAIN_SECONDS: Final = 60.0\n", "\nMEND_AGAIN_SECONDS: Final = 0.2\n"),
         Edit(_DUTIES, "\nMANIFEST_SECONDS: Final = 900.0\n", "\nMANIFEST_SECONDS: Final = 0.25\n"),
         Edit(_DUTIES, "\nMERGE_SECONDS: Final = 30.0\n", "\nMERGE_SECONDS: Final = 0.1\n"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prove.cases import CASES
 from prove.gate import try_mutant
+from prove.haste import HASTE
 from prove.mutants import MUTANTS, DoesNotFitError, Edit, Mutant, environment_of, require_fit, was_used
 
 ASKING = "from keepwell.model.names import Home; print(Home.CONTACTS)"
@@ -29,6 +30,11 @@ def test_a_mutant_names_a_case_that_there_is(mutant: Mutant) -> None:
     """And its texts are in the product."""
     assert mutant.case in {case.name for case in CASES}
     require_fit(mutant)
+
+
+def test_haste_fits() -> None:
+    """What makes the keeper hasty in some cases changes what is there."""
+    require_fit(HASTE)
 
 
 def test_a_process_runs_the_broken_text(tmp_path: Path) -> None:

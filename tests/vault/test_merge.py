@@ -94,6 +94,16 @@ def test_nothing_is_removed_within_the_grace() -> None:
     assert plan_removal(packs, clock.now() + timedelta(seconds=GRACE_SECONDS + 600)) == {"a": ("b",)}
 
 
+def test_nothing_is_removed_for_a_pack_whose_index_is_damaged() -> None:
+    """Such a pack says of no time that it was written then; whoever mends it comes first."""
+    clock = FakeClock()
+    newer = pack("b", frame(1, 3))
+    damaged = Pack(newer.name, newer.size, newer.index, is_reindexed=True)
+    much_later = clock.now() + timedelta(days=30)
+    assert plan_removal([pack("a", frame(1, 2)), newer], much_later) == {"a": ("b",)}
+    assert plan_removal([pack("a", frame(1, 2)), damaged], much_later) == {}
+
+
 def grown(medium: Medium | None = None) -> Filled:
     """A vault with more small packs than may stay, of two accounts, one of them with a photo."""
     made = Filled(medium)

@@ -58,12 +58,12 @@ def plan_merge(packs: Sequence[Pack]) -> list[Merge]:
 
 
 def plan_removal(packs: Sequence[Pack], now: datetime) -> dict[str, tuple[str, ...]]:
-    """Each pack that may be removed now, with those that have all of it."""
-    written = {pack.name: parse_moment(pack.index.at) for pack in packs}
+    """Each pack that may be removed now, with those that have all of it: never one whose own index is damaged."""
+    written = {pack.name: parse_moment(pack.index.at) for pack in packs if not pack.is_reindexed}
     return {
         name: by
         for name, by in superseded(packs).items()
-        if all((now - written[one]).total_seconds() >= GRACE_SECONDS for one in by)
+        if all(one in written and (now - written[one]).total_seconds() >= GRACE_SECONDS for one in by)
     }
 
 
