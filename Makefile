@@ -74,7 +74,9 @@ test: $(VENV)/.tested ## Install what tests need and run everything
 	@PYTHON="$$(command -v $(PYTHON))" sh compat/install.sh
 	@$(MAKE) lint
 	@echo "== tests"
-	@$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --durations=15 $(PYTEST_OPTIONS)
+	@$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --durations=15 --ignore=tests/prove $(PYTEST_OPTIONS)
+	@echo "== the proving ground, in short form: not beside other tests, whose servers it might take down"
+	@$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --durations=15 tests/prove $(PYTEST_OPTIONS)
 
 coverage: $(VENV)/.tested ## Measure which branches of the vault, the journal and the SQLite store tests reach; fail under 100 %
 	@.ci/packages $(TEST_PACKAGES)
