@@ -14,6 +14,9 @@ from prove.simulation.schedule import failure_of, run_schedule
 SCHEDULES: Final = 500
 """In one unit."""
 
+SHORT_OPTIONS_MAX: Final = 4
+"""Amounts of what was not synced that the short form tries."""
+
 SLICES: Final = 60
 """Units that are all crash points together: each takes every sixtieth."""
 
@@ -34,14 +37,15 @@ def run_schedules(unit: Unit) -> None:
 
 
 def run_crash_points(unit: Unit) -> None:
-    """A slice of all crash points; in short form the first of it in each script."""
+    """A slice of all crash points; in short form the first of it in each script, with a few of the amounts only."""
+    options_max = 1 << 30 if unit.full else SHORT_OPTIONS_MAX
     with small_bounds():
         for script in SCRIPTS:
             changes = range(1 + unit.seed % SLICES, 1 + changes_of(script), SLICES)[: None if unit.full else 1]
             unit.figures["crash points"] += len(changes)
-            for point, findings in histories(script, changes):
+            for point, findings in histories(script, changes, options_max):
                 unit.figures["crashes, each with every amount of what was not synced"] += 1
-                shown = what_happened(point, EnumeratedChoices(point.left)) if findings else ""
+                shown = what_happened(point, EnumeratedChoices(point.left, options_max)) if findings else ""
                 unit.require(findings, f"{point}\n{shown}")
 
 

@@ -125,11 +125,13 @@ def _fail(world: World, task: Task) -> None:
     """The medium fails once; all goes on, and gets over it. Then everything is lost that the vault has not synced."""
     if task.at.startswith(FALLIBLE):
         task.fault = StorageFault(f"the medium fails {task.at}")
+    enumerated, world.choices = world.choices, SeededChoices("behind a fault")
     world.drain()
     world.start()  # where it was the start that failed
     world.drain()
     _keep(REOPEN_SECONDS)(world)
     _write(world)
+    world.choices = enumerated
     cut_power_and_lose_store(world)
 
 
