@@ -5,7 +5,8 @@ readers never wait for a writer (WAL) nor for each other.
 
 When SQLite reports an I/O error or damage, the account takes no more writes on those connections: they are closed,
 callers get StorageFault, and the next use opens the file anew and proves the tail of its journal before it serves. A
-full disk ends the connection for writing alone: reading goes on, with what is open, since opening anew needs room.
+full disk ends the connection for writing alone: reading goes on, with what is open, since opening anew needs room; when
+nothing is open, readers come one after the other, each with the file for itself.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ class SqliteAccount:
         self._idle: list[apsw.Connection] = []
         self._leaving: list[apsw.Connection] = []
         """Not used any more, and not closed yet: their folder could not be opened, and without its lock none is."""
+        self._alone = set[apsw.Connection]()
+        """Connections that keep everybody else from the file: closed as soon as they were used."""
         self._unheld: dict[apsw.Connection, int] = {}
         """The version of the file at which a reading connection found nothing held: it need not look again until then.
 
@@ -151,7 +154,11 @@ class SqliteAccount:
                 return cast(int, self._watcher.execute("PRAGMA data_version").get)
             except (apsw.Error, OSError) as error:
                 self._drop_watcher()
-                raise storage_fault(self.account, "look for changes", error) from error
+                if not is_full(error):
+                    raise storage_fault(self.account, "look for changes", error) from error
+        # Nothing is open that would see a change, nor can be: the journal's end tells as well, if more slowly.
+        with self.reading() as snapshot:
+            return -1 - snapshot.head().sequence
 
     def transact(self, works: Sequence[Work], appended: list[Carried] | None = None) -> list[Verdict]:
         """Run the works in order in one transaction; one commit, one sync. Raises StorageFault, Unavailable."""
@@ -300,6 +307,7 @@ class SqliteAccount:
 
     def _close_reader(self, connection: apsw.Connection) -> None:
         self._unheld.pop(connection, None)
+        self._alone.discard(connection)
         self._disconnect(connection)
 
     def _disconnect(self, connection: apsw.Connection) -> None:
@@ -325,16 +333,21 @@ class SqliteAccount:
         except IndexError:
             pass
         try:
-            return self._connect()
+            try:
+                return self._connect()
+            except (apsw.Error, OSError) as error:
+                if not is_full(error):
+                    raise
+                return self._connect_alone()
         except BaseException as error:
             self._suspect(error)
             if isinstance(error, apsw.Error | OSError):
                 raise storage_fault(self.account, "open", error) from error
             raise
 
-    def _connect(self) -> apsw.Connection:
+    def _connect(self, *, alone: bool = False) -> apsw.Connection:
         """A connection to a file whose tail was proven. Raises Damaged and apsw errors."""
-        connection = self._connect_unproven()
+        connection = self._connect_unproven(alone=alone)
         try:
             self._prove_tail(connection)
         except BaseException:
@@ -342,10 +355,19 @@ class SqliteAccount:
             raise
         return connection
 
-    def _connect_unproven(self) -> apsw.Connection:
+    def _connect_alone(self) -> apsw.Connection:
+        """A connection for one reader on a full disk. Raises as `_connect`, and Unavailable while others read."""
+        try:
+            connection = self._connect(alone=True)
+        except apsw.BusyError as error:
+            raise Unavailable(f"{self.account} is in use, and its disk has no room to share it") from error
+        self._alone.add(connection)
+        return connection
+
+    def _connect_unproven(self, *, alone: bool = False) -> apsw.Connection:
         self._close_leaving()
         with self._noticing("open"), staying(self._path, self._identity):
-            return connect(self._path)
+            return connect(self._path, alone=alone)
 
     def _return(self, connection: apsw.Connection, error: BaseException | None) -> None:
         """Take a reading connection back; raises StorageFault when reading ended with an error of SQLite.
@@ -357,7 +379,7 @@ class SqliteAccount:
             self._suspect(error)
         elif connection.in_transaction:
             connection.execute("ROLLBACK")
-        idle = error is None and connection.txn_state() == apsw.SQLITE_TXN_NONE
+        idle = error is None and connection.txn_state() == apsw.SQLITE_TXN_NONE and connection not in self._alone
         if idle and not self._closed and len(self._idle) < IDLE_READERS_MAX:
             self._idle.append(connection)
         else:

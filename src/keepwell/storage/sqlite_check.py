@@ -53,6 +53,10 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that there is no room: nothing is broken by that."""
     if isinstance(error, OSError):
         return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(error, apsw.IOError):
+        return (
+            getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+        )  # no room for the shared index of the log
     return isinstance(error, apsw.FullError)
 
 

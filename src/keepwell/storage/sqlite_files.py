@@ -110,18 +110,33 @@ def require_sound_sqlite() -> None:
             apsw.sqlite_extra.load(scratch, "cksumvfs")
 
 
-def connect(path: Path) -> apsw.Connection:
-    """Open an account's file while it stays in its place. Raises apsw errors, and CannotStart for another format."""
+def connect(path: Path, *, alone: bool = False) -> apsw.Connection:
+    """Open an account's file while it stays in its place. Raises apsw errors, and CannotStart for another format.
+
+    A connection that is `alone` is for reading when the disk has no room for SQLite's shared index of the log: it keeps
+    that in its own memory, leaves the log as it is, and while it is open nobody else can use the file.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=64)
+    try:
+        _set_up(connection, alone=alone)
+        _check_format(connection, path)
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}").fetchall()
+    except BaseException:
+        connection.close(True)  # its locks would go with its last reference only, and the error keeps one
+        raise
+    return connection
+
+
+def _set_up(connection: apsw.Connection, *, alone: bool) -> None:
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     _plan_once(connection)
+    if alone:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
     # SQLite takes room for twenty pages at a connection's first read, which is three times of what a small account has,
     # and gives it back when the cache shrinks to nothing; a cache of two pages does not take it again.
     for pragma in ("cache_size=2", "shrink_memory", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
-    _check_format(connection, path)
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}").fetchall()
-    return connection
 
 
 def _plan_once(connection: apsw.Connection) -> None:

@@ -1,0 +1,70 @@
+"""A disk that is really full, when nothing is open that reading could go on with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from keepwell.model.errors import StorageFault
+from keepwell.storage.sqlite import SqliteStore
+from tests.storage.contract_suite import ANNA, done, friends, make, names, put
+
+DISK_OCTETS = 1 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with little room."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system (tmpfs) needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_OCTETS}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room that is left."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(512))
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        (disk / "probe").write_bytes(bytes(8192))
+    return ballast
+
+
+def test_it_is_read_without_room_to_open_it(disk: Path) -> None:
+    """By one reader after the other, and changes are seen; writes are refused, and taken again with room."""
+    with closing(SqliteStore(disk)) as before:
+        done(before.create(ANNA, [make()]), put("a"), put("b", b"the other"))
+    ballast = fill(disk)
+    with closing(SqliteStore(disk)) as store:
+        account = store.account(ANNA)
+        version = account.version()
+        for _ in range(2):
+            with account.reading() as snapshot:
+                assert names(snapshot) == ["a", "b"]
+        assert account._idle == []
+        assert account.version() == version
+        with pytest.raises(StorageFault, match=r"full|disk I/O"):
+            account.transact([put("c", b"x" * 20_000)])
+        with account.reading() as snapshot:
+            assert names(snapshot) == ["a", "b"]
+        ballast.unlink()
+        done(account, put("c", b"x" * 20_000))
+        assert account.version() != version
+        with account.reading() as snapshot:
+            assert names(snapshot) == ["a", "b", "c"]
+            assert snapshot.item(friends(snapshot).id, "c") is not None
+    with closing(SqliteStore(disk)) as after, after.account(ANNA).reading() as snapshot:
+        assert names(snapshot) == ["a", "b", "c"]
