@@ -18,6 +18,7 @@ from prove import (
     power_cuts,
     s3_faults,
     smuggling,
+    unconfirmed,
     vault_faults,
 )
 from prove.case import Case
@@ -33,6 +34,7 @@ CASES: Final[tuple[Case, ...]] = (
     io_errors.CASE,
     full_disk.CASE,
     vault_faults.CASE,
+    unconfirmed.CASE,
     s3_faults.CASE,
     *simulation.CASES,
     *fuzzing.CASES,

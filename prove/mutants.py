@@ -192,6 +192,19 @@ MUTANTS: Final = (
         (Edit("keepwell.services.vaults", "if vault.document.id != setting.id:", "if False:"),),
         units=1,
     ),
+    Mutant(
+        "error-is-a-yes",
+        "an error of the confirming vault is treated as if it had confirmed",
+        "unconfirmed-answers",
+        (
+            Edit(
+                "keepwell.services.vault_link",
+                "one.done(None if goes_on else _unconfirmed(self.name, error_of_one))",
+                "one.done(None)",
+            ),
+        ),
+        units=1,
+    ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
     Mutant(
         "bytes-not-synced",
