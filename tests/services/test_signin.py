@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from keepwell.model.errors import NotSignedIn
-from keepwell.services.signin import DELAY_SECONDS_MAX, FORGET_SECONDS, FREE_FAILURES
+from keepwell.services.directory import Directory
+from keepwell.services.signin import DELAY_SECONDS_MAX, FORGET_SECONDS, FREE_FAILURES, SignIn
 from tests.services.people import People, basic, people
 
 
@@ -39,6 +40,16 @@ def test_how_it_is_typed_does_not_matter(here: People) -> None:
     secret = here.accounts.add_password("anna", "phone")
     typed = secret.replace("-", " ").upper()
     assert here.sign_in.sign_in(basic("Anna", typed), "127.0.0.1", "tests").login == "anna"
+
+
+def test_what_was_read_before_is_not_read_for_a_request(here: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first to sign in does not wait until every account and password is read."""
+    secret = here.accounts.add_password("anna", "phone")
+    directory = Directory(here.store)
+    directory.read()
+    monkeypatch.setattr(Directory, "_take", lambda *_: pytest.fail("a record is read for a request"))
+    sign_in = SignIn(directory, here.access_log, here.clock)
+    assert sign_in.sign_in(basic("anna", secret), "127.0.0.1", "tests").login == "anna"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from keepwell.model.names import AccountId, Kind
 from keepwell.services.drills import HISTORY_MAX, DrillResult, keep_drill, read_drills
 from keepwell.services.restoring.speed import read_speed
 from keepwell.services.status.reading import KEPT_SECONDS, StatusReader, status_of_folder
-from keepwell.services.status.reporter import HELD_A_TICK, Reporter
+from keepwell.services.status.reporter import HELD_A_TICK, HELD_AT_FIRST, Reporter
 from keepwell.services.status.reports import BEAT_SECONDS, STALE_SECONDS, LinkReport, ProcessReport, ReportFiles
 from keepwell.services.status.surveying import HeldWatch
 from keepwell.services.status.values import PEOPLES_KINDS, VaultState, Writes
@@ -149,16 +149,23 @@ def test_an_account_that_cannot_be_read_is_held_whole(tmp_path: Path) -> None:
 
 
 def test_the_elected_process_alone_looks_after_held_accounts(desk: Desk, tmp_path: Path) -> None:
-    """The whole round at first, then some at a time."""
-    for number in range(HELD_A_TICK + 1):
+    """What they are is told once all were looked at, with pauses, then some are looked at in each tick."""
+    count = HELD_AT_FIRST + 1
+    for number in range(count):
         desk.store.create(AccountId(f"a_{number}")).hold({Kind.TASKS: "lost"})
     other = reporter(desk, tmp_path, elected=False)
     other.tick()
     assert other.latest().held is None
     told = reporter(desk, tmp_path)
     told.tick()
+    assert told.latest().held is None
+    told.tick()
     assert told.latest().held is not None
-    assert told.latest().held.accounts == HELD_A_TICK + 1  # type: ignore[union-attr]
+    assert told.latest().held.accounts == count  # type: ignore[union-attr]
+    for number in range(count):
+        desk.store.account(AccountId(f"a_{number}")).hold({})
+    told.tick()
+    assert told.latest().held.accounts == count - HELD_A_TICK  # type: ignore[union-attr]
 
 
 def test_a_page_is_answered_from_what_all_processes_say(tmp_path: Path) -> None:

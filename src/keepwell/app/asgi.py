@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import cast
 
 from starlette.applications import Starlette
@@ -30,6 +30,7 @@ from keepwell.app.wiring import Keepwell, open_keepwell
 from keepwell.dav.app import DavApp
 from keepwell.ground.clock import SystemClock
 from keepwell.ground.process import end_with_parent
+from keepwell.model.errors import KeepwellError
 from keepwell.model.networks import Network, is_within
 from keepwell.storage.family import join
 from keepwell.web.app import web_app
@@ -85,6 +86,8 @@ class Application:
                 self._options.data, family=self._options.family, drill_seconds=self._options.drill_hours * 3600
             )
         )
+        with suppress(KeepwellError):  # whoever signs in is told what is wrong
+            keepwell.directory.read()
         keepwell.access_log.start()
         if self._options.log_requests:
             self._log = RequestLog()

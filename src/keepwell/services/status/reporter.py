@@ -28,6 +28,11 @@ from keepwell.vault.independence import Independence
 TICK_SECONDS: Final = 1.0
 HELD_A_TICK: Final = 50
 """Accounts that are looked at in one tick: some 15 ms."""
+HELD_AT_FIRST: Final = 400
+"""Accounts that are looked at in a tick until all were: each costs a quarter of a millisecond."""
+HELD_AT_ONCE: Final = 10
+"""Then people's requests have their turn, for as long again and more."""
+PAUSE_SECONDS: Final = 0.01
 
 INDEPENDENCE_SECONDS: Final = 300.0
 """How long the judgement on a vault is kept: disks are exchanged, but not every second."""
@@ -58,8 +63,9 @@ class Reporter:
         self._family = family
         self._is_elected = is_elected
         self._files = ReportFiles(data)
-        self._watch = HeldWatch(store)
-        self._watching = False
+        self._store = store
+        self._watch: HeldWatch | None = None
+        """While this process is the elected one."""
         self._independence: dict[str, tuple[float, Independence | None]] = {}
         self._latest = ProcessReport(at=render_moment(clock.now()), process=os.getpid(), family=family)
         self._asked_at = clock.monotonic()
@@ -122,17 +128,21 @@ class Reporter:
             family=self._family,
             refusal=self._refusal(),
             links=tuple(self._link_report(link) for link in self._confirming.links),
-            held=self._watch.report() if self._watching else None,
+            held=self._watch.report() if self._watch is not None and self._watch.is_whole else None,
         )
 
     def _look_after_held(self) -> None:
         if not self._is_elected():
-            self._watching = False
-        elif self._watching:
-            self._watch.look_at(HELD_A_TICK)
-        else:
-            self._watch.look_at_all()
-            self._watching = True
+            self._watch = None
+            return
+        watch = self._watch = self._watch or HeldWatch(self._store)
+        if watch.is_whole:
+            watch.look_at(HELD_A_TICK)
+            return
+        for _ in range(HELD_AT_FIRST // HELD_AT_ONCE):
+            watch.look_at(HELD_AT_ONCE)
+            if watch.is_whole or self._stop.wait(PAUSE_SECONDS):
+                return
 
     def _judged_at(self, link: VaultLink) -> float:
         return self._independence.get(link.name, (float("-inf"), None))[0]

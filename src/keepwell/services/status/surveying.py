@@ -64,7 +64,8 @@ def independence_of(data: Path, vault: Vault) -> Independence | None:
 class HeldWatch:
     """Which accounts are held, by going round them; an account that cannot be read is held whole, whoever asks for it.
 
-    Invariant: every account was looked at within the last round, but for those that came since it began.
+    Invariant: every account was looked at within the last round, but for those that came since it began; before the
+    first round has ended some were not.
     """
 
     def __init__(self, store: Store) -> None:
@@ -72,6 +73,8 @@ class HeldWatch:
         self._store = store
         self._held: dict[AccountId, frozenset[Kind]] = {}
         self._round: list[AccountId] = []
+        self.is_whole = False
+        """Whether a round has ended."""
 
     def look_at_all(self) -> None:
         """A whole round at once."""
@@ -90,6 +93,7 @@ class HeldWatch:
                 self._held[account] = kinds
             else:
                 self._held.pop(account, None)
+        self.is_whole = self.is_whole or not self._round
 
     def report(self) -> HeldReport:
         """What was found."""
