@@ -205,6 +205,13 @@ MUTANTS: Final = (
         ),
         units=1,
     ),
+    Mutant(
+        "taken-without-fencing",
+        "a server that lost its vault to another one goes on acknowledging",
+        "second-servers",
+        (Edit("keepwell.vault.vault", "if self.medium.exists(epoch_name(self.epoch + 1)):", "if False:"),),
+        units=1,
+    ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
     Mutant(
         "bytes-not-synced",
