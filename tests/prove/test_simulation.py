@@ -202,7 +202,7 @@ def drop_the_last_record_of_a_restore(patch: pytest.MonkeyPatch) -> None:
 
 def carry_out_without_looking(store: object, vaults: list[Vault], step: catch_up.Step, _done: object) -> None:
     if step.deed is catch_up.Deed.RESTORE:
-        catch_up.restore_from(store, vaults[step.source], step.account)  # type: ignore[arg-type]
+        catch_up.restore_from(store, [vaults[step.source]], step.account)  # type: ignore[arg-type]
     else:
         catch_up.extend_from(store, vaults, step.account)  # type: ignore[arg-type]
 

@@ -12,8 +12,10 @@ import pytest
 
 from keepwell.model.errors import Damaged, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, Kind
+from keepwell.model.record import digest_of
 from keepwell.services import catch_up as module
 from keepwell.services.catch_up import CaughtUp, Deed, Step, catch_up, plan_catch_up
+from keepwell.services.indexing import index_again
 from keepwell.services.repair import HELD
 from keepwell.storage.contract import Head
 from keepwell.storage.memory import MemoryStore
@@ -111,6 +113,67 @@ def test_an_older_copy_that_was_put_back_is_healed(tmp_path: Path, medium: Memor
         assert snapshot.lineage() == lineage
         assert snapshot.ledger()[Kind.CONTACTS].count == 4
     store.close()
+
+
+@pytest.mark.parametrize("what", ["blobs/", "packs/"])
+@pytest.mark.parametrize("is_older", [True, False])
+def test_what_is_damaged_in_one_vault_comes_from_another(what: str, is_older: bool) -> None:
+    """Be the store an older copy or lost: each vault has something that the other cannot read any more."""
+    media = [MemoryMedium(), MemoryMedium()]
+    for medium in media:
+        establish(medium)
+    store, body = MemoryStore(), b"x" * 200_000
+    desk = Desk(media, store=store).open()
+    desk.write(put("one"))
+    older = {one.name: media[0].read(one.name) for one in media[0].list()}
+    desk.write(put("two", body))
+    for link in desk.links:
+        link.roll()
+    for one in media[0].list(what):
+        if one.name not in older:
+            media[0].replace(one.name, media[0].read(one.name)[:-60] + b"?" * 60)
+    empty = MemoryStore()
+    if is_older:
+        with store.account(ANNA).reading() as snapshot:
+            empty.restore(ANNA, list(snapshot.carried())[:2], index_again)
+    vaults = [looked_at(medium) for medium in media]
+    for vault in vaults:
+        vault.claim(OTHER)
+    done = catch_up(empty, vaults, is_complete=True)
+    assert done.held == {}
+    with empty.account(ANNA).reading() as snapshot:
+        assert snapshot.head().sequence == 3
+        assert snapshot.content(digest_of(body)) == body
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_vaults_complete_each_other(is_older: bool) -> None:
+    """One has the first records alone, the other the last ones alone: together they have all."""
+    media = [MemoryMedium(), MemoryMedium()]
+    for medium in media:
+        establish(medium)
+    desk = Desk(media, store=MemoryStore()).open()
+    for name in ("one", "two"):
+        desk.write(put(name))
+        for link in desk.links:
+            link.roll()
+    first, last = (
+        next(one.name for one in media[number].list("packs/") if text in media[number].read(one.name))
+        for number, text in ((1, b'"first":1'), (0, b'"last":3'))
+    )
+    media[1].remove(first)
+    media[0].remove(last)
+    store = MemoryStore()
+    if is_older:
+        with desk.store.account(ANNA).reading() as snapshot:
+            store.restore(ANNA, list(snapshot.carried())[:2], index_again)
+    vaults = [looked_at(medium) for medium in media]
+    for vault in vaults:
+        vault.claim(OTHER)
+    done = catch_up(store, vaults, is_complete=True)
+    assert done.held == {}
+    with store.account(ANNA).reading() as snapshot:
+        assert (snapshot.head().sequence, snapshot.held()) == (3, {})
 
 
 def test_a_lost_account_is_restored(tmp_path: Path, medium: MemoryMedium) -> None:

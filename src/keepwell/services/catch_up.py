@@ -20,7 +20,7 @@ the next start. An account that was held because it was behind, and could not be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -146,7 +146,7 @@ def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool) -> Cau
                 to_ship.append(step.account)
             continue
         try:
-            _carry_out(store, vaults[step.source], step, done)
+            _carry_out(store, vaults, step, done)
         except (Damaged, Locked, NotThere) as error:
             behind = BEHIND + error.message if step.deed is Deed.EXTEND else ""
             _hold(store, step.account, error.message, done, behind)
@@ -173,56 +173,91 @@ def _head_now(store: Store, account: AccountId) -> Head | Exception:
         return error
 
 
-def _carry_out(store: Store, vault: Vault, step: Step, done: CaughtUp) -> None:
+def _carry_out(store: Store, vaults: Sequence[Vault], step: Step, done: CaughtUp) -> None:
     match step.deed:
         case Deed.EXTEND:
-            done.extended[step.account] = extend_from(store, vault, step.account)
+            done.extended[step.account] = _brought(extend_from, store, vaults, step)
         case Deed.RESTORE:
-            done.restored[step.account] = restore_from(store, vault, step.account)
+            done.restored[step.account] = _brought(restore_from, store, vaults, step)
         case Deed.HOLD:
             _hold(store, step.account, step.reason, done, step.held)
         case Deed.SHIP:
             pass
 
 
-def extend_from(store: Store, vault: Vault, account: AccountId) -> int:
-    """Append what the vault has behind the store's head; how many records. Raises Damaged, Forked, Locked."""
+def _brought(
+    bring: Callable[[Store, Sequence[Vault], AccountId], int], store: Store, vaults: Sequence[Vault], step: Step
+) -> int:
+    """Bring the account from the fullest vault, and what is damaged there from wherever else it is; how many records.
+
+    The others come second, as they may be locked. Raises what the fullest vault alone gave reason for.
+    """
+    fullest, account = vaults[step.source], step.account
+    try:
+        return bring(store, [fullest], account)
+    except Damaged as error:
+        others = [vault for vault in vaults if vault is not fullest]
+        again = extend_from if account in store.accounts() else restore_from
+        try:
+            return again(store, [fullest, *others], account)
+        except (Damaged, Locked):
+            raise error from None
+
+
+def extend_from(store: Store, vaults: Sequence[Vault], account: AccountId) -> int:
+    """Append what the vaults have behind the store's head; how many records. Raises Damaged, Forked, Locked."""
     place = store.account(account)
     with place.reading() as snapshot:
         head = snapshot.head()
     findings = Findings()
-    carried = list(read_account([vault], account, head, findings))
+    carried = list(read_account(vaults, account, head, findings))
     if not carried:
         faults = "; ".join(fault.error.message for fault in findings.faults)
-        raise Forked(f"what vault {vault.name} has does not continue record {head.sequence} of {account}. {faults}")
+        names = " and ".join(vault.name for vault in vaults)
+        raise Forked(f"what vault {names} has does not continue record {head.sequence} of {account}. {faults}")
     for start in range(0, len(carried), HEALED_BATCH):
         place.extend(carried[start : start + HEALED_BATCH], index_again)
     return len(carried)
 
 
-def restore_from(store: Store, vault: Vault, account: AccountId) -> int:
-    """Make the account anew from a vault; a damaged one is set aside first. Raises Damaged, Locked."""
+def restore_from(store: Store, vaults: Sequence[Vault], account: AccountId) -> int:
+    """Make the account anew from vaults; a damaged one is set aside first. Raises Damaged, Locked."""
     if account in store.accounts():
         store.set_aside(account)
-    place = store.restore(account, read_account([vault], account), index_again)
+    place = store.restore(account, read_account(vaults, account), index_again)
     with place.reading() as snapshot:
         return snapshot.head().sequence
 
 
 def _hold_what_is_short(store: Store, vaults: Sequence[Vault], done: CaughtUp) -> None:
-    """Hold accounts of which vaults tell of later records than there are: a short listing is no answer."""
+    """Hold accounts of which vaults tell of later records than there are: a short listing is no answer.
+
+    Before, the vaults are read together: one may have what leads to the records of another.
+    """
     for account in {account for vault in vaults for account in vault.accounts()} - done.held.keys():
-        touched = account in done.extended or account in done.restored
-        head = _head_now(store, account) if touched else done.heads.get(account, NOTHING)
-        told = [end for vault in vaults for end in vault.ends_told(account)]
-        if isinstance(head, Head) and max((end.sequence for end in told), default=0) > head.sequence:
-            known = _known_end(store, account, told)
-            if known > head.sequence:
-                reason = f"its vaults tell of {known} records and give only {head.sequence}"
-                _hold(store, account, reason, done, BEHIND + reason)
-                continue
-        if touched:
+        known, head = _known_and_there(store, vaults, account, done)
+        if known > head:
+            with suppress(Damaged, Locked):
+                count = extend_from(store, vaults, account)
+                done.extended[account] = done.extended.get(account, 0) + count
+                known, head = _known_and_there(store, vaults, account, done)
+        if known > head:
+            reason = f"its vaults tell of {known} records and give only {head}"
+            _hold(store, account, reason, done, BEHIND + reason)
+        elif account in done.extended or account in done.restored:
             _let_go(store, account)
+
+
+def _known_and_there(store: Store, vaults: Sequence[Vault], account: AccountId, done: CaughtUp) -> tuple[int, int]:
+    """The last record that is told of, and the last one in the store; twice zero when that cannot be read."""
+    touched = account in done.extended or account in done.restored
+    head = _head_now(store, account) if touched else done.heads.get(account, NOTHING)
+    if not isinstance(head, Head):
+        return 0, 0
+    told = [end for vault in vaults for end in vault.ends_told(account)]
+    if max((end.sequence for end in told), default=0) <= head.sequence:
+        return head.sequence, head.sequence
+    return _known_end(store, account, told), head.sequence
 
 
 def _known_end(store: Store, account: AccountId, told: Sequence[EndTold]) -> int:
