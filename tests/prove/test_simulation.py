@@ -187,6 +187,7 @@ def trust_the_older_head(patch: pytest.MonkeyPatch) -> None:
         return [one for one in planned if one.deed is not catch_up.Deed.EXTEND]
 
     patch.setattr(catch_up, "_steps", trusting)
+    patch.setattr(catch_up, "_known_and_there", lambda *_: (0, 0))
 
 
 def drop_the_last_record_of_a_restore(patch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,14 @@ class MediumContract:
         probe(medium, SeededEntropy())
         assert names(medium) == ["vault.json"]
 
+    def test_settling_changes_nothing(self, medium: Medium) -> None:
+        """What is there is as before, also on a medium with nothing in it."""
+        medium.settle("tails/")
+        medium.create("blobs/ab/one", b"octets")
+        medium.settle("tails/")
+        assert names(medium) == ["blobs/ab/one"]
+        assert medium.read("blobs/ab/one") == b"octets"
+
     def test_closing_twice_is_allowed(self, medium: Medium) -> None:
         """Closing again does nothing."""
         medium.close()

@@ -162,3 +162,19 @@ def test_the_name_of_a_new_log_survives_a_power_cut(tmp_path: Path, monkeypatch:
     assert log is not None
     assert {(tmp_path / "vault-1").stat().st_ino, (tmp_path / "vault-1/tails").stat().st_ino} <= system.synced
     log.close()
+
+
+def test_settling_syncs_all_names_and_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process left half synced is durable then; the bytes of objects were before they got their name."""
+    folder = new_folder(tmp_path, 1)
+    medium = FolderMedium(folder)
+    medium.create("blobs/ab/one", OCTETS)
+    log = medium.open_log("tails/one.jsonl")
+    assert log is not None
+    log.append(b"line\n")
+    system = System()
+    with watched(system, monkeypatch):
+        medium.settle("tails/")
+    wanted = [folder, *(folder / one for one in ("blobs", "blobs/ab", "tails", "tails/one.jsonl"))]
+    assert {path.stat().st_ino for path in wanted} <= system.synced
+    log.close()

@@ -147,6 +147,40 @@ def test_an_append_that_was_not_synced_is_there_in_part(stays: int) -> None:
     assert medium.read("tails/one.jsonl").rstrip(b"\n") == (b"kept\n" + b"last\n"[:stays]).rstrip(b"\n")
 
 
+def killed(_operation: str, _name: str) -> None:
+    """A hook for the sync: the process ends before it."""
+    raise KeyboardInterrupt
+
+
+def test_bytes_whose_sync_failed_are_not_settled() -> None:
+    """The system may have given them up, and a later sync returns all the same."""
+    medium = MemoryMedium()
+    log = log_of(medium)
+    medium.syncing = FailsSync("append")
+    with pytest.raises(StorageFault):
+        log.append(b"last\n")
+    medium.settle("tails/")
+    medium.cut(lambda _most: 0)
+    assert medium.read("tails/one.jsonl").rstrip(b"\n") == b""
+
+
+def test_what_was_settled_stays_after_a_cut() -> None:
+    """Names, and the bytes of logs, though whoever wrote them was killed before the sync."""
+    medium = MemoryMedium()
+    log = log_of(medium)
+    log.append(b"kept\n")
+    medium.syncing = killed
+    with pytest.raises(KeyboardInterrupt):
+        log.append(b"last\n")
+    with pytest.raises(KeyboardInterrupt):
+        medium.create("packs/one", b"octets")
+    medium.syncing = lambda _operation, _name: None
+    medium.settle("tails/")
+    medium.cut(lambda _most: 0)
+    assert medium.read("tails/one.jsonl").rstrip(b"\n") == b"kept\nlast"
+    assert names(medium) == ["packs/one", "tails/one.jsonl"]
+
+
 def test_a_bucket_has_nothing_that_is_not_synced() -> None:
     """What a store without logs took is durable at once."""
     medium = MemoryMedium(appends=False)

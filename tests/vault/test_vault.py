@@ -7,7 +7,7 @@ import pytest
 
 from keepwell.model.errors import CannotStart, Fenced, NotThere, StorageFault
 from keepwell.vault import vault as vaults
-from keepwell.vault.layout import VAULT_DOCUMENT, epoch_name
+from keepwell.vault.layout import VAULT_DOCUMENT, epoch_name, tail_name
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.vault import Vault, open_vault
 from keepwell.vault.verify import Grade, verify
@@ -52,6 +52,28 @@ def test_of_two_servers_that_claim_at_once_the_second_takes_the_next_epoch(vault
     medium.before = take_first
     assert other.claim(SERVER) == 3
     assert other.newest_epoch() == 3
+
+
+@pytest.mark.parametrize("begins", ["claim", "resume"])
+def test_what_whoever_writes_has_found_is_durable(vault: Vault, medium: MemoryMedium, begins: str) -> None:
+    """A process was killed between writing a line of a tail and its sync: people are shown that record from now on."""
+    log = medium.open_log(tail_name(1, "aaaaaaaaaaaaaaaa"))
+    assert log is not None
+
+    def killed(_operation: str, _name: str) -> None:
+        raise KeyboardInterrupt
+
+    medium.syncing = killed
+    with pytest.raises(KeyboardInterrupt):
+        log.append(b"a line\n")
+    medium.syncing = lambda _operation, _name: None
+    next_one = reopened(vault)
+    if begins == "claim":
+        next_one.claim(SERVER)
+    else:
+        next_one.resume(1, SERVER.server)
+    medium.cut(lambda _most: 0)
+    assert medium.read(tail_name(1, "aaaaaaaaaaaaaaaa")).startswith(b"a line\n")
 
 
 def test_the_epoch_of_another_server_is_not_resumed(vault: Vault) -> None:

@@ -87,6 +87,10 @@ class AlteredMedium:
         """Refuse. Raises BadRequest."""
         raise self._only_read(f"opening the log {name}")
 
+    def settle(self, logs: str) -> None:
+        """Refuse. Raises BadRequest."""
+        raise self._only_read(f"settling {logs}")
+
     def identity(self) -> MediumIdentity:
         """That of the medium below."""
         return self._medium.identity()

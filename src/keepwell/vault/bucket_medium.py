@@ -144,6 +144,9 @@ class BucketMedium:
         require_object_name(name)
         return None
 
+    def settle(self, logs: str) -> None:
+        """Nothing: what a bucket shows, it keeps."""
+
     def identity(self) -> MediumIdentity:
         """The store's host; this one when the address is one of this machine's."""
         host = urlsplit(self._place.endpoint).hostname or ""

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from keepwell.ground.durable import SyncFailed, create_file, make_folder, remove_file, sync_folder
+from keepwell.ground.durable import SyncFailed, create_file, make_folder, remove_file, sync_file, sync_folder
 from keepwell.model.errors import AlreadyThere, NotThere, StorageFault
 from keepwell.vault.devices import folder_identity
 from keepwell.vault.folder_log import FolderLog
@@ -117,6 +117,17 @@ class FolderMedium:
                 raise
             return log
 
+    def settle(self, logs: str) -> None:
+        """Sync every folder, and the files of these logs. Raises StorageFault."""
+        with self._doing("syncing what is in", logs):
+            self._require_usable()
+            for name in list(self._folders("")):
+                with suppress(FileNotFoundError):
+                    sync_folder(self._folder / name)
+            for info in self.list(logs):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    sync_file(self._folder / info.name)
+
     def identity(self) -> MediumIdentity:
         """The host and the block devices that the folder lies on. Raises StorageFault."""
         with self._doing("looking at the devices of", self._folder.name):
@@ -143,6 +154,13 @@ class FolderMedium:
                 elif entry.is_file():
                     with suppress(FileNotFoundError):  # removed meanwhile
                         yield ObjectInfo(name, entry.stat().st_size)
+
+    def _folders(self, inside: str) -> Iterator[str]:
+        yield inside
+        for entry in _entries(self._folder / inside):
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.is_dir() and is_object_name(name):
+                yield from self._folders(name)
 
     def _require_usable(self) -> None:
         if self._failed_sync:

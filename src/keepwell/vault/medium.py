@@ -75,6 +75,14 @@ class Medium(Protocol):
         """
         ...
 
+    def settle(self, logs: str) -> None:
+        """Make durable what can be read now: every name, and the bytes of those logs whose name begins with `logs`.
+
+        A process that was killed may have left them before they were synced, and whoever finds them would count on
+        them. Of bytes whose sync failed this says nothing. Raises StorageFault.
+        """
+        ...
+
     def identity(self) -> MediumIdentity:
         """What the medium stands on, for judging independence. Raises StorageFault."""
         ...

@@ -40,13 +40,15 @@ class _Name:
         return self.name.rpartition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bytes:
     """Bytes that a log got behind those that it had."""
 
     name: str
     before: bytes
     added: bytes
+    is_given_up: bool = False
+    """A sync of them failed: a later one says nothing of them."""
 
 
 class MemoryMedium:
@@ -114,6 +116,20 @@ class MemoryMedium:
         self._add("open_log", name, _SPACE_AHEAD)
         return MemoryLog(self, name)
 
+    def settle(self, logs: str) -> None:
+        """Whatever came before the sync begins stays."""
+        self.before("settle", logs)
+        with self._lock:
+            settled = [
+                one
+                for one in self._unsynced
+                if isinstance(one, _Name) or (one.name.startswith(logs) and not one.is_given_up)
+            ]
+        self.syncing("settle", logs)
+        with self._lock:
+            self._unsynced = [one for one in self._unsynced if not any(one is other for other in settled)]
+        self.after("settle", logs)
+
     def identity(self) -> MediumIdentity:
         """A place that nothing else shares."""
         self.before("identity", "")
@@ -165,7 +181,11 @@ class MemoryMedium:
             self._unsynced.append(change)
             if name in self._objects:
                 self._objects[name] = before + octets + _SPACE_AHEAD
-        self.syncing("append", name)
+        try:
+            self.syncing("append", name)
+        except StorageFault:
+            change.is_given_up = True
+            raise
         with self._lock:
             self._unsynced = [one for one in self._unsynced if one is not change]
 

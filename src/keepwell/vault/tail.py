@@ -1,8 +1,9 @@
 """Tails: how a folder confirms records with one append and one sync (docs/VAULT_FORMAT.md).
 
 States of a record on its way: *appended, not synced* (a crash may leave all, a part or nothing of the line; it was not
-acknowledged) → *synced* (confirmed; found again by `parse_tail_object`) → *packed* (it was shipped in a pack) → the
-tail is removed. Whoever writes a tail never reads it; a tail whose sync failed takes nothing more.
+acknowledged, and whoever opens the vault for writing after a killed process syncs what that left, before it counts on
+it) → *synced* (confirmed; found again by `parse_tail_object`) → *packed* (it was shipped in a pack) → the tail is
+removed. Whoever writes a tail never reads it; a tail whose sync failed takes nothing more.
 """
 
 from __future__ import annotations

@@ -176,7 +176,10 @@ class Vault:
             self._catalogue = catalogue
 
     def claim(self, server: EpochDocument) -> int:
-        """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault."""
+        """Take the right to write: the next epoch, whose number is returned; then look. Raises StorageFault.
+
+        What is found is durable: writing goes on behind it, and people are shown what it has.
+        """
         while True:
             number = self.newest_epoch() + 1
             document = EpochDocument(
@@ -186,6 +189,7 @@ class Vault:
                 continue
             self.epoch = number
             self.look()
+            self.medium.settle(TAILS)
             return number
 
     def resume(self, epoch: int, server: str) -> None:
@@ -196,6 +200,7 @@ class Vault:
         if held.server != server:
             raise Fenced(self.name, f"{held.host}:{held.data}")
         self.look()
+        self.medium.settle(TAILS)
 
     def is_from_before(self, epoch: int) -> bool:
         """Whether it is as it was before this epoch was claimed in it: an older copy was put in its place."""
