@@ -103,6 +103,30 @@ def test_a_sound_account_is_left_alone(scene: Scene) -> None:
     assert not (scene.data / "set-aside").exists()
 
 
+@pytest.mark.parametrize("harm", [Path.unlink, lambda blob: blob.write_bytes(b"?" * 200_000)])
+def test_bytes_come_back_from_a_vault_that_lacks_the_last_records(scene: Scene, harm: Callable[[Path], None]) -> None:
+    """The file of the account stays as it is, with what no vault has yet."""
+    scene.made.grow(ANNA, cards=2)
+    before, inode = scene.story(), scene.file.stat().st_ino
+    (blob,) = scene.data.glob("blobs/*/*")
+    harm(blob)
+    repair = repair_account(scene.store, [scene.copy()], ANNA)
+    assert (repair.outcome, repair.records, repair.aside) == (Outcome.RESTORED, len(before), "")
+    assert scene.story() == before
+    assert scene.file.stat().st_ino == inode
+    assert repair_account(scene.store, [scene.copy()], ANNA).outcome is Outcome.SOUND
+
+
+def test_bytes_that_no_vault_has_are_not_brought(scene: Scene) -> None:
+    """Then the account is held as before, and nothing of it is replaced."""
+    (blob,) = scene.data.glob("blobs/*/*")
+    blob.unlink()
+    for one in scene.made.medium.list("blobs/"):
+        scene.made.medium.take_away(one.name)
+    assert repair_account(scene.store, [scene.copy()], ANNA).outcome is Outcome.HELD
+    assert not blob.exists()
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_flipped_bit_anywhere_that_matters_is_repaired_from_the_vault(scene: Scene, seed: int) -> None:
     """Afterwards the history and every byte are what they were, and the damaged file is kept."""

@@ -1,13 +1,15 @@
 """Repairing an account of the store from vaults, while the service runs.
 
 Nothing is done on suspicion: the account is read whole first. What is sound stays as it is; where only the medium does
-not let it be read now (a full disk, too many open files) nothing is done either. What is damaged is restored from
-vaults, if they have everything that was acknowledged: the store's last record, or, where even that cannot be read, what
-the confirming vaults have, which is everything. Else the account is held and told, and nothing is overwritten. An
-account that was held so is let go when it is found to be sound after all: a medium may have errors and lose them again.
+not let it be read now (a full disk, too many open files) nothing is done either. Where only bytes of items are damaged
+or gone, they are brought back into the account as it is. What is damaged otherwise is restored from vaults, if they
+have everything that was acknowledged: the store's last record, or, where even that cannot be read, what the confirming
+vaults have, which is everything. Else the account is held and told, and nothing is overwritten. An account that was
+held so is let go when it is found to be sound after all: a medium may have errors and lose them again.
 
 States, and what a crash leaves behind at each step:
 
+0. bytes that vaults have are supplied to it: those that came are there, and the next look finds fewer damaged;
 1. the account is read whole, then the vaults' copy, record by record and byte by byte: nothing;
 2. `set_aside`, only while the last record is the one that was seen: nobody can write to the damaged file any more,
    which is kept; the account is not there, and answered with 503. A start finds it in the vaults and restores it;
@@ -24,15 +26,15 @@ from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
 from keepwell.model.errors import Damaged, KeepwellError, NotThere, StorageFault
-from keepwell.model.names import AccountId, Kind
-from keepwell.model.record import Record
+from keepwell.model.names import AccountId, Digest, Kind
+from keepwell.model.record import Op, Record
 from keepwell.services.indexing import index_again
 from keepwell.storage.carrying import check_carried
 from keepwell.storage.contract import Head, Store
 from keepwell.storage.sqlite_audit import reading_unproven
 from keepwell.storage.sqlite_check import is_damage
 from keepwell.vault.prove import prove_account
-from keepwell.vault.reading import read_account
+from keepwell.vault.reading import Bodies, Findings, read_account
 from keepwell.vault.vault import Vault
 
 
@@ -93,6 +95,9 @@ def repair_account(store: Store, copies: Sequence[Copy], account: AccountId) -> 
     vaults = [copy.vault for copy in copies]
     for vault in vaults:
         vault.look()  # it may have got the last record while the file was read
+    if found.head is not None and _bring_bytes(store, vaults, account) and not diagnose(store, account).damage:
+        _let_go(store, account)
+        return AccountRepair(Outcome.RESTORED, found.damage, found.head.sequence)
     wanted = wanted_heads(found.head, account, copies)
     try:
         if not wanted:
@@ -140,6 +145,41 @@ def diagnose(store: Store, account: AccountId) -> Diagnosis:
             raise StorageFault(f"{account} cannot be read now: {error}", hint="Is its disk full, or gone?") from error
         return Diagnosis(str(error) or type(error).__name__, head)
     return Diagnosis("", head)
+
+
+def _bring_bytes(store: Store, vaults: Sequence[Vault], account: AccountId) -> bool:
+    """Bring damaged and missing bytes back from vaults; whether there were any, and all came.
+
+    Unlike a restore this asks for no record of the vaults: they may lack the last ones, and still have every byte.
+    """
+    bodies, place = Bodies(vaults, account, Findings()), store.account(account)
+    came = list[bool]()
+    try:
+        for digest in _unreadable(store, account):
+            body = bodies.find(digest, "", None)
+            came.append(body is not None)
+            if body is not None:
+                place.supply([body], index_again)
+    except Exception:  # damaged bytes can raise anything on their way through decoders: then it is not only bytes
+        return False
+    return bool(came) and all(came)
+
+
+def _unreadable(store: Store, account: AccountId) -> list[Digest]:
+    """Digests that records name, and whose bytes are not there or are others; raises what reading records raises."""
+    found = dict[Digest, None]()
+    with reading_unproven(store.account(account)) as snapshot:
+        for record in snapshot.records():
+            digest = record.facts.digest if record.facts.op is Op.PUT else None
+            if digest is None or digest in found:
+                continue
+            try:
+                is_there = snapshot.content(digest) is not None or snapshot.is_erased(digest)
+            except Damaged:
+                is_there = False
+            if not is_there:
+                found[digest] = None
+    return list(found)
 
 
 def _prove_journal(store: Store, account: AccountId) -> None:
