@@ -15,9 +15,11 @@ from keepwell.ground.clock import Clock
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.model.record import Facts, Op, check_link
+from keepwell.model.weight import Weight
 from keepwell.storage.contract import Snapshot, Store
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.memory_transaction import replayed
+from keepwell.vault.layout import BLOBS, PACKS
 from keepwell.vault.vault import Vault
 from keepwell.vault.verify_content import verify_content
 from keepwell.vault.verify_existence import verify_existence
@@ -160,20 +162,37 @@ def _trace(facts: Facts) -> Trace:
 
 
 def _vault(site: Site, store: Store, clock: Clock) -> Iterator[str]:
-    """The vault has what the store has, all of it is sound, and a restore from it alone equals the store."""
+    """The vault has what the store has, what counts in it is sound, and a restore from it alone equals the store."""
     vault = site.opened(clock)
     vault.look()
-    for problem in vault.problems:
-        yield str(problem)
+    useless = _useless(vault)
+    yield from (str(problem) for problem in vault.problems if not any(name in str(problem) for name in useless))
     found = verify_existence(vault)
     found.add(verify_content(vault, list(vault.medium.list())))
     found.add(verify_records(vault, sorted(vault.heads())))
-    if not found.is_whole:
-        yield "; ".join(f"{one.object}: {one.message}" for one in found.findings)
+    damage = [one for one in found.findings if one.weight is not Weight.NOTE and one.object not in useless]
+    if damage:
+        yield "; ".join(f"{one.object}: {one.message}" for one in damage)
     heads = dict(store.read_heads())
     if vault.heads() != heads:
         yield f"its heads are {vault.heads()}, those of the store {heads}"
     yield from _restored(vault, store, clock)
+
+
+def _useless(vault: Vault) -> set[str]:
+    """Objects that stay damaged and are told for ever, as nothing proves what was in them; and nothing counts on them.
+
+    A pack that no manifest names and of which not all can be read; a blob that only such packs name, or those of a
+    server that had lost the vault.
+    """
+    manifest = vault.manifest()
+    named = manifest.packs if manifest else {}
+    known = {info.name: vault.pack_as_it_is(info.name) for info in vault.medium.list(PACKS) if info.name not in named}
+    packs = {name for name, pack in known.items() if pack is None or pack.is_partial}
+    counting = [pack for pack in vault.packs() if pack.name not in packs]
+    needed = {blob for pack in counting for frame in pack.index.frames for blob in frame.blobs}
+    needed |= {line.blob for account in vault.accounts() for line in vault.tail_lines(account) if line.blob}
+    return packs | {info.name for info in vault.medium.list(BLOBS) if info.name not in needed}
 
 
 def _restored(vault: Vault, store: Store, clock: Clock) -> Iterator[str]:

@@ -26,6 +26,7 @@ from keepwell.vault.vault import Vault
 from keepwell.vault.verify import Grade, verify
 from tests.vault.filled import Filled, filled
 from tests.vault.journals import ANNA, BERT
+from tests.vault.vaults import SERVER
 
 
 @pytest.fixture
@@ -114,6 +115,21 @@ def test_a_pack_whose_index_is_damaged_anywhere_is_replaced(whole: Filled, place
     flip(whole.medium, name, place % len(whole.medium.read(name)))
     mend(whole, whole.vault)
     assert find(whole.open()) == []
+
+
+def test_a_pack_with_a_damaged_index_that_no_manifest_names_is_replaced(whole: Filled) -> None:
+    """Whoever opens the vault next does not count on it, knows what is in it from its frames, and has all of that."""
+    before = names(whole, "packs/")
+    whole.grow(ANNA, cards=2)
+    whole.ship()
+    [name] = set(names(whole, "packs/")) - set(before)
+    flip(whole.medium, name, len(whole.medium.read(name)) - 40)
+    later = whole.open()
+    later.claim(SERVER)
+    assert mend(whole, later).failures == {}
+    assert name not in names(whole, "packs/")
+    assert find(whole.open()) == []
+    assert records(story(whole.open(), ANNA)) == records(told(whole.store, ANNA))
 
 
 @pytest.mark.parametrize("harm", HARMS)

@@ -150,7 +150,8 @@ class _Repair:
 
     def _replace_packs(self, names: Sequence[str], accounts: Sequence[AccountId]) -> None:
         chosen = [pack for pack in self._vault.packs() if pack.name in names and not pack.is_partial]
-        known = {pack.name: pack for pack in chosen if self._is_believed(pack)}
+        counted = {pack.name for pack in chosen}
+        known = {pack.name: pack for pack in [*chosen, *self._uncounted(names)] if self._is_believed(pack)}
         wanted = _heads_in(known.values())
         for account in [*accounts, *self._unreached()]:
             wanted.setdefault(account, [])
@@ -165,9 +166,18 @@ class _Repair:
             if good.issuperset(may_hold) and (name in known or self._is_listed(name)):
                 self._done.objects.append(name)
             else:
-                self._count_again(name, known.get(name))
+                self._count_again(name, known.get(name) if name in counted else None)
         self._done.accounts += [account for account in accounts if account in good]
         self._retire([name for name in names if name in self._done.objects], known)
+
+    def _uncounted(self, names: Iterable[str]) -> list[Pack]:
+        """Those of these packs that are not counted on, by what their frames say, where all of them can be read.
+
+        One with a damaged index that came after the last manifest: nothing else says that it belongs here.
+        """
+        counted = {pack.name for pack in self._vault.packs()}
+        found = (self._vault.pack_as_it_is(name) for name in names if name not in counted)
+        return [pack for pack in found if pack is not None and not pack.is_partial]
 
     def _is_believed(self, pack: Pack) -> bool:
         """Whether the index of a pack can be gone by: it is its bytes' that prove it, or the store says the same."""

@@ -399,6 +399,11 @@ class Vault:
             return "a server whose name cannot be read any more"
         return f"{held.host}:{held.data}"
 
+    def pack_as_it_is(self, name: str) -> Pack | None:
+        """What a pack holds by its index, or by its frames where that is damaged; whether or not it counts."""
+        info = next((one for one in self.medium.list(name) if one.name == name), None)
+        return None if info is None else self._pack_at(info, [])
+
     def _pack_at(self, info: ObjectInfo, problems: list[KeepwellError]) -> Pack | None:
         """A pack; one whose index is damaged with what its frames say, which is told. None when there is nothing."""
         try:
