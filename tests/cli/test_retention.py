@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from keepwell.services.retention.jumps import ClockFile
 from tests.cli.command import Command
 
 CARD = "BEGIN:VCARD\r\nVERSION:4.0\r\nUID:bob\r\nFN:Bob Unmistakable\r\nEND:VCARD\r\n"
@@ -45,6 +47,19 @@ def test_what_is_marked_and_not_verified_is_told(bob: Command) -> None:
     assert "vault near was never verified" in bob.must("retention").output
     bob.must("verify")
     assert "Stands against" not in bob.must("retention").output
+
+
+def test_by_a_clock_that_jumped_nothing_is_marked_until_it_is_trusted(bob: Command) -> None:
+    """It was last seen ten years ago, and nobody can tell whether so much time passed."""
+    ClockFile(bob.data).look(datetime(2016, 11, 23, tzinfo=UTC))
+    words = ["erase", "anna", "--collection", "contacts", "--item", item(bob)]
+    refused = bob.run(*words)
+    assert refused.code != 0
+    assert "the clock went from 2016-11-23" in refused.errors
+    assert "--trust-clock" in refused.errors
+    assert "the clock went from" in bob.must("retention", "--dry-run").output
+    assert "the clock went from" not in bob.must("retention", "--trust-clock").output
+    bob.must(*words)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def retention_chore(retention: Retention, confirming: Confirming, store: Store) 
     """The keeper's chore."""
 
     def carry_out() -> None:
+        retention.look_at_clock()
         if not retention.is_anything_due():
             return
         links = confirming.links

@@ -36,6 +36,7 @@ class Upkeep:
         drill_seconds: float,
     ) -> None:
         """With these links; each vault is drilled every `drill_seconds`, never when that is 0."""
+        self._retention = retention
         mending = Mending(store, vaults.settings.all, vaults.open, vaults.verified_file, clock)
         self._scrubbing = Scrubbing(data, store, confirming, mending, clock)
         self._drills = DrillChore(data, confirming, clock, every_seconds=drill_seconds)
@@ -52,6 +53,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Begin, in threads of its own."""
+        self._retention.look_at_clock()
         self._keeper.start()
         self.reporter.start()
 

@@ -31,6 +31,9 @@ def retention(
     history_days: Annotated[int, Parameter(help="Keep histories whole for so many days; 60 at least.")] = HISTORY_DAYS,
     wait_days: WaitDays = WAIT_DAYS,
     undo: Annotated[str | None, Parameter(help="Take the mark with this id back, before it is begun.")] = None,
+    trust_clock: Annotated[
+        bool, Parameter(negative=(), help="The clock is right, though it went on by weeks at once.")
+    ] = False,
     dry_run: DryRun = False,
     common: Common = DEFAULTS,
 ) -> int:
@@ -38,6 +41,8 @@ def retention(
     if undo is not None:
         return _undo(undo, common)
     with open_keepwell(common.data) as keepwell:
+        if trust_clock:
+            keepwell.retention.trust_clock()
         against = keepwell.retention.against()
         thinnings = keepwell.retention.plan_thinning(history_days)
         waits = any(one.cause is Cause.HISTORY and not one.sealed_at for one in keepwell.retention.orders.all())

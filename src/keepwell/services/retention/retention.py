@@ -30,9 +30,10 @@ from keepwell.ground.clock import Clock, parse_moment, render_moment
 from keepwell.ground.durable import make_folder, write_file
 from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.erasures import Cause, Erased, ErasureOrder, Erasures, Scope
-from keepwell.model.errors import Damaged, Forbidden, KeepwellError, NotThere
+from keepwell.model.errors import Damaged, Forbidden, KeepwellError, NotThere, Unavailable
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId
 from keepwell.services.retention.gate import VaultFact, against_removal
+from keepwell.services.retention.jumps import ClockFile, against_jump
 from keepwell.services.retention.orders import Orders
 from keepwell.services.retention.sealing import (
     begun,
@@ -97,6 +98,7 @@ class Retention:
         self._writers = writers
         self._vaults = vaults
         self._clock = clock
+        self._clock_file = ClockFile(data)
         self._entropy = entropy
 
     def plan_thinning(self, history_days: int) -> dict[AccountId, Thinning]:
@@ -127,6 +129,7 @@ class Retention:
     def mark_history(self, history_days: int, wait_days: float = WAIT_DAYS) -> ErasureOrder:
         """Mark what a history has behind these days, as of now. Raises BadRequest, Unavailable."""
         check_history_days(history_days)
+        self._require_clock()
         return self._mark(self._new_order(Cause.HISTORY, wait_days, history_days=history_days))
 
     def mark_request(
@@ -134,6 +137,8 @@ class Retention:
     ) -> ErasureOrder:
         """Mark an item, or without a scope everything of an account. Raises NotThere, Unavailable."""
         self.preview(account, scope)
+        if not override:
+            self._require_clock()
         order = self._new_order(
             Cause.REQUEST, wait_days, account=account, scope=scope, reason=reason, override=override
         )
@@ -154,8 +159,17 @@ class Retention:
 
     def against(self, faults: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """What stands against removing anything now; `faults` of vaults (empty: open), or else each is tried."""
+        jump = self.look_at_clock()
         facts = [self._fact(one.name, faults) for one in self._vaults.settings.all()]
-        return against_removal(facts, self._clock.now())
+        return (*([jump] if jump else []), *against_removal(facts, self._clock.now()))
+
+    def look_at_clock(self) -> str:
+        """Note what time it is; why nothing may be removed by this clock for now, empty when it may."""
+        return against_jump(self._clock_file.look(self._clock.now()))
+
+    def trust_clock(self) -> None:
+        """Somebody says that the clock is right, however far it went. Raises OSError."""
+        self._clock_file.trust(self._clock.now())
 
     def advance(self, against: Sequence[str]) -> int:
         """Lead every order on that is due, up to where vaults come: how many bodies are gone from the store.
@@ -271,6 +285,14 @@ class Retention:
             if thinning.erased.digests:
                 found[account] = thinning
         return found
+
+    def _require_clock(self) -> None:
+        """Nothing is marked by a clock that may be years ahead: it would not be due for as long, once that is right."""
+        if jump := self.look_at_clock():
+            raise Unavailable(
+                jump,
+                hint="Set the clock right. If it is, because nothing ran for so long: keepwell retention --trust-clock",
+            )
 
     def _new_order(
         self,
