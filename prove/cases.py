@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from prove import (
+    clocks,
     corpus,
     crowds,
     flipped_store,
@@ -37,6 +38,7 @@ CASES: Final[tuple[Case, ...]] = (
     vault_faults.CASE,
     unconfirmed.CASE,
     second_servers.CASE,
+    clocks.CASE,
     s3_faults.CASE,
     *simulation.CASES,
     *fuzzing.CASES,

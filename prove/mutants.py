@@ -212,6 +212,40 @@ MUTANTS: Final = (
         (Edit("keepwell.vault.vault", "if self.medium.exists(epoch_name(self.epoch + 1)):", "if False:"),),
         units=1,
     ),
+    Mutant(
+        "jump-is-believed",
+        "by a clock that jumped ten years ahead, what was marked a minute ago is erased",
+        "clocks",
+        (
+            Edit(
+                "keepwell.services.retention.jumps",
+                "if now - parse_moment(before.seen_at) > timedelta(days=JUMP_DAYS):",
+                "if False:",
+            ),
+        ),
+        units=1,
+    ),
+    Mutant(
+        "objects-not-hashed",
+        "verifying a vault does not compare an object with the hash in its name",
+        "flipped-vault",
+        (Edit("keepwell.vault.verify_content", "if _hash_of(vault, info) != hashed:", "if False:"),),
+        units=1,
+    ),
+    Mutant(
+        "bytes-in-lines-not-proven",
+        "the bytes of a record are not compared with its digest when they are read from a vault",
+        "flipped-vault",
+        (Edit("keepwell.vault.lines", "if body is not None and digest_of(body) != facts.digest:", "if False:"),),
+        units=1,
+    ),
+    Mutant(
+        "blobs-not-proven",
+        "large bytes are served from the store without a look at their digest",
+        "flipped-store",
+        (Edit("keepwell.storage.blobs", "if digest_of(body) != digest:", "if False:"),),
+        units=1,
+    ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
     Mutant(
         "bytes-not-synced",
