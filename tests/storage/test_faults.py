@@ -80,6 +80,24 @@ def test_a_full_disk_under_the_blobs_fails_one_work(tmp_path: Path) -> None:
         FileBlobs(tmp_path / "blobs").put(b"body")
 
 
+def test_a_disk_that_is_gone_under_the_blobs_fails_one_work(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is only asked whether a blob is there: a fault of the medium, not of the program."""
+    account, body = store.create(ANNA, [make()]), b"x" * 200_000
+    done(account, put("photo", body))
+    exists = Path.exists
+
+    def gone(path: Path) -> bool:
+        if "blobs" in path.parts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", gone)
+    [verdict] = account.transact([put("again", body)])
+    assert isinstance(verdict, StorageFault)
+
+
 def test_reading_goes_on_when_the_disk_is_full(store: SqliteStore, tmp_path: Path) -> None:
     """The log stays open: opening it anew would need room. With room again, writing goes on as well."""
     account = store.create(ANNA, [make()])

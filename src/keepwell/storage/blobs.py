@@ -58,8 +58,11 @@ class FileBlobs:
         return body
 
     def has(self, digest: Digest) -> bool:
-        """Whether there is one of this name; only reading proves it."""
-        return self._path(digest).exists()
+        """Whether there is one of this name; only reading proves it. Raises StorageFault."""
+        try:
+            return self._path(digest).exists()
+        except OSError as error:
+            raise _fault("look for", digest, error) from error
 
     def digests(self) -> Iterator[Digest]:
         """All that are held, in order."""
