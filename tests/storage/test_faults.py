@@ -73,6 +73,34 @@ def test_a_lost_blob_is_healed_by_the_next_put(store: SqliteStore, tmp_path: Pat
             assert snapshot.content(digest_of(body)) == body
 
 
+@pytest.mark.parametrize("octets", [0, 100])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_file_that_was_cut_off_is_damage_and_its_log_stays(
+    store: SqliteStore, tmp_path: Path, is_open: bool, octets: int
+) -> None:
+    """SQLite would take it for a new database, wait long to lay it out, and remove the log with the last records."""
+    account = store.create(ANNA, [make()])
+    done(account, put("a"), put("b"))
+    path = next(tmp_path.glob(f"accounts/??/{ANNA}.db"))
+    (log,) = tmp_path.glob(f"accounts/??/{ANNA}.db-wal")
+    stored = log.read_bytes()
+    if not is_open:
+        shutil.copy(log, tmp_path / "log")
+        store.close()
+        shutil.move(tmp_path / "log", log)
+        store = SqliteStore(tmp_path)
+        account = store.account(ANNA)
+    else:
+        account._drop_idle()
+    os.truncate(path, octets)
+    with pytest.raises(StorageFault, match="cut off"):
+        account.reading().__enter__()
+    assert store.suspects.all() == [ANNA]
+    [(_, head)] = list(store.read_heads())
+    assert isinstance(head, Exception)
+    assert log.read_bytes() == stored
+
+
 def test_a_full_disk_under_the_blobs_fails_one_work(tmp_path: Path) -> None:
     """An error of the file system under a blob is a StorageFault that names the blob."""
     (tmp_path / "blobs").write_bytes(b"a file where the folder should be")

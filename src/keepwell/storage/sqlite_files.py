@@ -116,7 +116,7 @@ def connect(path: Path, *, alone: bool = False) -> apsw.Connection:
     A connection that is `alone` is for reading when the disk has no room for SQLite's shared index of the log: it keeps
     that in its own memory, leaves the log as it is, and while it is open nobody else can use the file.
     """
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=64)
+    connection = _open(path, statements=64)
     try:
         _set_up(connection, alone=alone)
         _check_format(connection, path)
@@ -125,6 +125,16 @@ def connect(path: Path, *, alone: bool = False) -> apsw.Connection:
         connection.close(True)  # its locks would go with its last reference only, and the error keeps one
         raise
     return connection
+
+
+def _open(path: Path, statements: int = 100) -> apsw.Connection:
+    """A connection to a file with something in it, keeping so many statements prepared. Raises apsw errors, OSError.
+
+    An empty one SQLite takes for a new database, and removes the log beside it, with all that was acknowledged in that.
+    """
+    if path.stat().st_size < PAGE_OCTETS:
+        raise apsw.NotADBError(f"{path.name} was cut off: it has not even one page")
+    return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs", statementcachesize=statements)
 
 
 def _set_up(connection: apsw.Connection, *, alone: bool) -> None:
@@ -172,7 +182,7 @@ def _read(path: Path, what: Callable[[apsw.Connection], Outcome]) -> Outcome:
 
 
 def _read_of_nobody(path: Path, what: Callable[[apsw.Connection], Outcome]) -> Outcome:
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection:
+    with closing(_open(path)) as connection:
         _check_format(connection, path)
         return what(connection)
 
@@ -251,7 +261,7 @@ def read_format(path: Path) -> int:
     """Which format an account's file has; 0 when it does not say. Raises apsw errors, OSError, Unavailable."""
     with (
         staying(path, identity_of(path)),
-        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs="cksmvfs")) as connection,
+        closing(_open(path)) as connection,
     ):
         return _format_of(connection)
 
