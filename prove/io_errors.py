@@ -114,7 +114,7 @@ class IoErrors:
         self.world = World(unit.folder / "ground", folders["data"], str(folders["vault"]), environment=environment)
         self.failing = Failing({place: str(folder) for place, folder in folders.items()})
         calls = sorted({call for sort in SORTS.values() for call in sort})
-        self.house = Gatehouse(self.world.ground, calls, self.failing)
+        self.house = Gatehouse(calls, self.failing)
         self.trial, self.unit = Trial(unit, self.world), unit
 
     def run(self) -> None:

@@ -24,6 +24,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -312,12 +313,13 @@ def _text_at(process: int, address: int) -> str:
 class Gatehouse:
     """Waits for programs that are started behind its gate, one after the other, and tends it in a thread of its own."""
 
-    def __init__(self, folder: Path, calls: Sequence[str], rule: Rule = lambda _call: PASS) -> None:
-        """For these calls; with a socket in this folder, which has a short path."""
+    def __init__(self, calls: Sequence[str], rule: Rule = lambda _call: PASS) -> None:
+        """For these calls; with a socket in a folder of its own, as a socket's path must be short."""
         self.rule = rule
         """By which the calls are decided about; may be exchanged at any time."""
-        self._path, self._calls = folder / "gate.sock", calls
-        self._path.unlink(missing_ok=True)
+        self._calls = calls
+        self._folder = tempfile.TemporaryDirectory(prefix="gate-", dir="/tmp")  # TMPDIR may be long
+        self._path = Path(self._folder.name) / "gate.sock"
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(self._path))
         self._socket.listen(1)
@@ -334,6 +336,7 @@ class Gatehouse:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(30)
         self._socket.close()
+        self._folder.cleanup()
 
     def _tend(self) -> None:
         with suppress(OSError):  # closed

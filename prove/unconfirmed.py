@@ -38,7 +38,7 @@ class Unconfirmed:
         environment = hasty_environment(unit.folder / "haste")
         self.world = World(unit.folder / "ground", unit.folder / "data", str(self.vault), environment=environment)
         self.failing = Failing({"vault": str(self.vault)})
-        self.house = Gatehouse(self.world.ground, (*SORTS["writes"], *SORTS["syncs"]), self.failing)
+        self.house = Gatehouse((*SORTS["writes"], *SORTS["syncs"]), self.failing)
         self.trial = Trial(unit, self.world)
 
     def run(self) -> None:

@@ -50,7 +50,7 @@ class VaultFaults:
         self.others = unit.folder / "others-vault"
         self.world = World(unit.folder / "ground", unit.folder / "data", str(self.vault), environment=environment)
         self.trial = Trial(unit, self.world)
-        self.house = Gatehouse(self.world.ground, ("fsync", "fdatasync"))
+        self.house = Gatehouse(("fsync", "fdatasync"))
 
     def run(self) -> None:
         """All rounds: every sort of fault, in an order of its own; some of them in short."""

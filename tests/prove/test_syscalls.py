@@ -26,8 +26,8 @@ for number in range(3):
 
 
 @contextmanager
-def gatehouse(folder: Path, rule: Rule, calls: Sequence[str] = CHANGING) -> Iterator[Gatehouse]:
-    house = Gatehouse(folder, calls, rule)
+def gatehouse(rule: Rule, calls: Sequence[str] = CHANGING) -> Iterator[Gatehouse]:
+    house = Gatehouse(calls, rule)
     with closing(house):
         yield house
 
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_a_process_dies_before_its_nth_call(tmp_path: Path, folder: Path, number: int, left: dict[str, bytes]) -> None:
     """What came before is done, the call itself is not."""
-    with gatehouse(tmp_path, KillAt(folder, number)) as house:
+    with gatehouse(KillAt(folder, number)) as house:
         assert run(house, WRITES, folder).returncode == -9
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == left
 
@@ -57,7 +57,7 @@ def test_a_process_dies_before_its_nth_call(tmp_path: Path, folder: Path, number
 def test_with_no_call_left_the_process_comes_to_its_end(tmp_path: Path, folder: Path) -> None:
     """And the rule knows how many there were, elsewhere not counted."""
     rule = KillAt(folder, 10)
-    with gatehouse(tmp_path, rule) as house:
+    with gatehouse(rule) as house:
         assert run(house, WRITES, folder).returncode == 0
     assert rule.seen == 9
 
@@ -73,7 +73,7 @@ for number in range(4):
     thread.start()
     thread.join()
 """
-    with gatehouse(tmp_path, KillAt(folder, 4)) as house:
+    with gatehouse(KillAt(folder, 4)) as house:
         assert run(house, script, folder).returncode == -9
     assert len(list(folder.iterdir())) == 3
 
@@ -87,7 +87,7 @@ os.write(descriptor, b"a" * 10)
 os.write(descriptor, b"b" * 10_000)
 """
     rule = KillAt(folder, 3, torn=True)
-    with gatehouse(tmp_path, rule) as house:
+    with gatehouse(rule) as house:
         assert run(house, script, folder).returncode == -9
     assert rule.is_large_write
     assert (folder / "torn").read_bytes() == b"a" * 10 + b"b" * PAGE_OCTETS
@@ -99,7 +99,7 @@ def test_a_call_fails_with_the_error_that_is_chosen(tmp_path: Path, folder: Path
     def rule(call: Call) -> Ruling:
         return Ruling(errno=errno.EIO) if call.path.startswith(str(folder)) and call.name == "fsync" else PASS
 
-    with gatehouse(tmp_path, rule) as house:
+    with gatehouse(rule) as house:
         done = run(house, WRITES, folder)
     assert "Input/output error" in done.stderr
     assert [path.name for path in folder.iterdir()] == ["0"]
@@ -107,7 +107,7 @@ def test_a_call_fails_with_the_error_that_is_chosen(tmp_path: Path, folder: Path
 
 def test_a_call_waits_as_long_as_it_is_told(tmp_path: Path, folder: Path) -> None:
     """Then it is done."""
-    with gatehouse(tmp_path, lambda _call: Ruling(seconds=0.2), ["fsync"]) as house:
+    with gatehouse(lambda _call: Ruling(seconds=0.2), ["fsync"]) as house:
         began = time.monotonic()
         assert run(house, WRITES, folder).returncode == 0
     assert time.monotonic() - began >= 0.6
