@@ -22,6 +22,7 @@ from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.ship import pack_tails
+from keepwell.vault.vault import Vault
 from tests.services.vault_desk import ANNA, BERT, OTHER, Desk, establish, looked_at, make, names_in, put
 
 NONE = Head(0, "0" * 64)
@@ -71,9 +72,20 @@ def test_the_system_account_comes_first() -> None:
 
 @pytest.fixture
 def medium() -> MemoryMedium:
+    return established()
+
+
+def established() -> MemoryMedium:
     made = MemoryMedium()
     establish(made)
     return made
+
+
+def taken_over(medium: MemoryMedium) -> Vault:
+    """The vault, opened for writing by another server."""
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    return vault
 
 
 def written(path: Path, medium: MemoryMedium, names: list[str]) -> None:
@@ -87,9 +99,8 @@ def written(path: Path, medium: MemoryMedium, names: list[str]) -> None:
 
 
 def caught_up(path: Path, medium: MemoryMedium, *, is_complete: bool = True) -> tuple[SqliteStore, CaughtUp]:
-    store, vault = SqliteStore(path), looked_at(medium)
-    vault.claim(OTHER)
-    return store, catch_up(store, [vault], is_complete=is_complete)
+    store = SqliteStore(path)
+    return store, catch_up(store, [taken_over(medium)], is_complete=is_complete)
 
 
 def names_here(store: SqliteStore) -> list[str]:
@@ -119,9 +130,7 @@ def test_an_older_copy_that_was_put_back_is_healed(tmp_path: Path, medium: Memor
 @pytest.mark.parametrize("is_older", [True, False])
 def test_what_is_damaged_in_one_vault_comes_from_another(what: str, is_older: bool) -> None:
     """Be the store an older copy or lost: each vault has something that the other cannot read any more."""
-    media = [MemoryMedium(), MemoryMedium()]
-    for medium in media:
-        establish(medium)
+    media = [established(), established()]
     store, body = MemoryStore(), b"x" * 200_000
     desk = Desk(media, store=store).open()
     desk.write(put("one"))
@@ -136,9 +145,7 @@ def test_what_is_damaged_in_one_vault_comes_from_another(what: str, is_older: bo
     if is_older:
         with store.account(ANNA).reading() as snapshot:
             empty.restore(ANNA, list(snapshot.carried())[:2], index_again)
-    vaults = [looked_at(medium) for medium in media]
-    for vault in vaults:
-        vault.claim(OTHER)
+    vaults = [taken_over(medium) for medium in media]
     done = catch_up(empty, vaults, is_complete=True)
     assert done.held == {}
     with empty.account(ANNA).reading() as snapshot:
@@ -149,9 +156,7 @@ def test_what_is_damaged_in_one_vault_comes_from_another(what: str, is_older: bo
 @pytest.mark.parametrize("is_older", [True, False])
 def test_vaults_complete_each_other(is_older: bool) -> None:
     """One has the first records alone, the other the last ones alone: together they have all."""
-    media = [MemoryMedium(), MemoryMedium()]
-    for medium in media:
-        establish(medium)
+    media = [established(), established()]
     desk = Desk(media, store=MemoryStore()).open()
     for name in ("one", "two"):
         desk.write(put(name))
@@ -167,9 +172,7 @@ def test_vaults_complete_each_other(is_older: bool) -> None:
     if is_older:
         with desk.store.account(ANNA).reading() as snapshot:
             store.restore(ANNA, list(snapshot.carried())[:2], index_again)
-    vaults = [looked_at(medium) for medium in media]
-    for vault in vaults:
-        vault.claim(OTHER)
+    vaults = [taken_over(medium) for medium in media]
     done = catch_up(store, vaults, is_complete=True)
     assert done.held == {}
     with store.account(ANNA).reading() as snapshot:

@@ -197,6 +197,8 @@ def _brought(
         return bring(store, [fullest], account)
     except Damaged as error:
         others = [vault for vault in vaults if vault is not fullest]
+        if not others:
+            raise
         again = extend_from if account in store.accounts() else restore_from
         try:
             return again(store, [fullest, *others], account)
