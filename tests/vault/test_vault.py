@@ -8,6 +8,8 @@ import pytest
 from keepwell.model.errors import CannotStart, Fenced, NotThere, StorageFault
 from keepwell.vault import vault as vaults
 from keepwell.vault.layout import VAULT_DOCUMENT, epoch_name, tail_name
+from keepwell.vault.lines import render_line
+from keepwell.vault.medium import Log
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.vault import Vault, open_vault
 from keepwell.vault.verify import Grade, verify
@@ -124,6 +126,46 @@ def test_what_a_server_wrote_after_its_epoch_had_ended_does_not_count(vault: Vau
     [stray] = [info.name for info in newer.medium.list("packs/")]
     messages = {one.object: one.message for one in verify(newer, Grade.EXISTENCE).findings}
     assert "which had ended" in messages[stray]
+
+
+def test_what_a_server_appends_after_its_epoch_had_ended_does_not_count(vault: Vault, medium: MemoryMedium) -> None:
+    """Of its tails counts what its successor found there; a tail that came later counts for nothing."""
+    tail = [render_line(one) for one in journal_of(5).carried]
+    fill(vault, journal_of(2))
+    before = append(vault, "before", tail[2])
+    newer = reopened(vault)
+    newer.claim(SERVER)
+    newer.put_manifest()
+    before.append(tail[3])
+    after = append(vault, "after", tail[4])
+    third = reopened(vault)
+    third.claim(SERVER)
+    assert third.head(ANNA).sequence == 3
+    third.put_manifest()
+    after.append(tail[4])
+    assert [line.record.facts.seq for line in reopened(vault).tail_lines(ANNA)] == [3]
+    third.refresh()
+    notes = {one.object: one.message for one in verify(third, Grade.CONTENT).findings}
+    assert all("count for nothing" in notes[tail_name(1, word)] for word in ("before", "after"))
+
+
+def test_of_a_tail_of_an_ended_epoch_the_end_that_a_crash_cut_off_stays_told(vault: Vault) -> None:
+    append(vault, "torn", render_line(journal_of(1).carried[0])[:-9])
+    append(vault, "empty", b"\n\n")
+    newer = reopened(vault)
+    newer.claim(SERVER)
+    newer.put_manifest()
+    again = reopened(vault)
+    assert again.broken_ends == [tail_name(1, "torn")]
+    assert not again.strays
+
+
+def append(vault: Vault, word: str, octets: bytes) -> Log:
+    """A tail of the vault's epoch that holds these bytes."""
+    log = vault.medium.open_log(tail_name(vault.epoch, word))
+    assert log is not None
+    log.append(octets)
+    return log
 
 
 def test_a_fault_of_one_object_is_its_own_while_the_vault_is_there(vault: Vault) -> None:

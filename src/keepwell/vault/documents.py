@@ -58,6 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     accounts: dict[AccountId, AccountNote]
     documents: dict[str, str] = {}
     """The SHA-256 of each small object whose name does not have it: `README.md`, `vault.json`, those of `epochs/`."""
+    tails: dict[str, int] | None = None
+    """Of each tail of an ended epoch how many bytes count; None in a manifest of the first Keepwells, where all do."""
 
 
 def render_document(document: VaultDocument | EpochDocument) -> bytes:

@@ -1,8 +1,8 @@
 """Which of a vault's manifests counts, and what by it counts for nothing (docs/VAULT_FORMAT.md).
 
-A server that lost the vault may put one more object before it learns so, a manifest too. So the newest manifest is
-that of the newest epoch; what an older epoch put behind it, and a pack of an older epoch that it does not name, is a
-*stray*.
+A server that lost the vault may put one more object before it learns so, a manifest too, or append to its tail once
+more. So the newest manifest is that of the newest epoch; what an older epoch put behind it, a pack of an older epoch
+that it does not name, and the bytes of such a tail beyond those that it counts, are *strays*.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from keepwell.model.errors import Damaged, KeepwellError, NotThere
 from keepwell.model.names import AccountId
 from keepwell.vault.catalogue import Catalogue, Pack
 from keepwell.vault.documents import AccountNote, Manifest, parse_manifest
-from keepwell.vault.layout import MANIFESTS, manifest_number, proves_itself
+from keepwell.vault.layout import MANIFESTS, epoch_of, manifest_number, proves_itself
 from keepwell.vault.medium import Medium
 
 
@@ -48,6 +48,13 @@ def is_stray(pack: Pack, manifest: Manifest | None) -> bool:
     if pack.is_reindexed:
         return False
     return manifest is not None and pack.index.epoch < manifest.epoch and pack.name not in manifest.packs
+
+
+def octets_that_count(tail: str, manifest: Manifest | None) -> int | None:
+    """How many bytes of a tail count, None for all: of what an ended epoch wrote those that its successor found."""
+    if manifest is None or manifest.tails is None or (epoch_of(tail) or 0) >= manifest.epoch:
+        return None
+    return manifest.tails.get(tail, 0)
 
 
 def age(manifest: Manifest) -> tuple[int, int]:

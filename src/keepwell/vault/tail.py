@@ -57,6 +57,12 @@ class Tail:
         self._log.close()
 
 
+def written_in(stored: bytes) -> bytes:
+    """A tail without the space at its end that was only taken beforehand."""
+    written = stored.rstrip(b"\n")
+    return stored[: len(written) + 1] if written else b""
+
+
 def parse_tail_object(stored: bytes, seal: Seal) -> TailLines:
     """The confirmed records of a tail, each proven alone. Raises Locked."""
     if not seal.sealed:

@@ -12,9 +12,9 @@ Order of one shipment, and what a crash leaves at each step (each state is whole
 3. a look at the epochs;
 4. later, by the keeper: a manifest that lists the pack.
 
-A server that lost the vault may put one more pack before it learns so. Its records may contradict those of the epoch
-that had begun, so it counts for nothing (`vault.manifests`). Each epoch therefore begins with a manifest, before
-anything is acknowledged in it (`services.epochs`).
+A server that lost the vault may put one more pack, or append to its tail, before it learns so. Those records may
+contradict those of the epoch that had begun, so they count for nothing (`vault.manifests`). Each epoch therefore begins
+with a manifest, before anything is acknowledged in it (`services.epochs`).
 
 All methods may be called from several threads.
 """
@@ -60,12 +60,12 @@ from keepwell.vault.layout import (
     sealed_blob_name,
 )
 from keepwell.vault.lines import Line
-from keepwell.vault.manifests import age, is_stray, newest_manifest, note_of_account
+from keepwell.vault.manifests import age, is_stray, newest_manifest, note_of_account, octets_that_count
 from keepwell.vault.medium import Medium, ObjectInfo, claim, create_or_same
 from keepwell.vault.pack import PackIndex, Run, read_frame, read_index, render_pack
 from keepwell.vault.reindexing import reindexed
 from keepwell.vault.sealing import Seal
-from keepwell.vault.tail import parse_tail_object
+from keepwell.vault.tail import parse_tail_object, written_in
 
 INDEX_OCTETS_GUESS: Final = 64 * 1024
 """Read from a pack's end at first; an index of more than some hundred accounts needs a second look."""
@@ -97,27 +97,32 @@ class Vault:
         self.broken_ends: list[str] = []
         """Tails whose last line could not be read: it is damaged, or was cut off by a crash and never confirmed."""
         self.strays: frozenset[str] = frozenset()
-        """Packs and manifests that count for nothing: who wrote them had lost the vault."""
+        """Objects that count for nothing, or of which only a part counts: who wrote the rest had lost the vault."""
         self._unread: set[str] = set()
         """Packs that are there, and of which nothing can be read."""
         self._clock = clock
         self._lock = threading.Lock()
         self._catalogue = Catalogue()
-        self._tails: list[str] = []
+        self._tails: dict[str, int] = {}
+        """The tails that were found, and how many bytes of each count."""
         self._manifest: Manifest | None = None
 
     def look(self) -> None:
         """Read what is there: packs' indexes, tails, the newest manifest. Raises StorageFault, Locked."""
-        catalogue, tails, broken_ends, problems = Catalogue(), list[str](), list[str](), list[KeepwellError]()
+        catalogue, tails, broken_ends, problems = Catalogue(), dict[str, int](), list[str](), list[KeepwellError]()
         # First the manifest: what is merged meanwhile is gone from a later one, and not listed here yet. Then the
         # tails, and only then the packs: what is taken from a tail meanwhile is in a pack before the tail goes.
         manifest, strays = newest_manifest(self.medium, self.name, self.epoch, problems)
         for info in self.medium.list(TAILS):
             try:
-                found = parse_tail_object(self.medium.read(info.name), self.seal)
+                written = written_in(self.medium.read(info.name))
             except NotThere:
                 continue
-            tails.append(info.name)
+            counted = written[: octets_that_count(info.name, manifest)]
+            if len(counted) < len(written):
+                strays.add(info.name)
+            found = parse_tail_object(counted, self.seal)
+            tails[info.name] = len(counted)
             catalogue.add_tail(found.lines)
             if found.damaged:
                 problems.append(Damaged(f"{found.damaged} lines of {info.name} in vault {self.name} cannot be read"))
@@ -163,6 +168,7 @@ class Vault:
                     self._catalogue.drop_pack(name)
             if manifest is not None and (self._manifest is None or age(manifest) > age(self._manifest)):
                 self._manifest = manifest
+            strays |= self.strays & self._tails.keys()  # tails are read once: later ones only tell what packs will
             self.problems, self.strays, self._unread = problems, frozenset(strays), unread
 
     def catalogue(self) -> Catalogue:
@@ -279,8 +285,7 @@ class Vault:
         for name in names:
             self.medium.remove(name)
             with self._lock:
-                if name in self._tails:
-                    self._tails.remove(name)
+                self._tails.pop(name, None)
 
     def put_manifest(self) -> Manifest:
         """Publish what is here now as what must be here. Raises Fenced, StorageFault."""
@@ -454,6 +459,7 @@ class Vault:
             packs=self._packs_to_name(),
             accounts=notes,
             documents=documents,
+            tails={name: octets for name, octets in self._tails.items() if (epoch_of(name) or 0) < self.epoch},
         )
 
 

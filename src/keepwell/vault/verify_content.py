@@ -25,6 +25,7 @@ from keepwell.model.weight import Weight
 from keepwell.vault.findings import Found
 from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
 from keepwell.vault.lines import Line, parse_exact_line, texts_of
+from keepwell.vault.manifests import octets_that_count
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.tail import Envelope, render_envelope
 from keepwell.vault.vault import Vault
@@ -122,9 +123,9 @@ def _check_epoch(vault: Vault, info: ObjectInfo, found: Found) -> None:
 
 
 def _check_tail(vault: Vault, name: str, found: Found) -> None:
-    """Every line; at the end there may be line feeds (space taken beforehand), and what a crash has cut off."""
+    """Every line that counts; at the end there may be line feeds (space taken beforehand), and what a crash cut off."""
     stored = vault.medium.read(name)
-    texts = texts_of(stored)
+    texts = texts_of(stored[: octets_that_count(name, vault.manifest())])
     for number, text in enumerate(texts, 1):
         try:
             for line in _lines_of(text, vault):

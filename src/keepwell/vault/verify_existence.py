@@ -16,7 +16,7 @@ from keepwell.model.names import AccountId
 from keepwell.vault.catalogue import Pack
 from keepwell.vault.documents import AccountNote, parse_epoch_document, parse_vault_document
 from keepwell.vault.findings import Found
-from keepwell.vault.layout import EPOCHS, MANIFESTS, PACKS, README, VAULT_DOCUMENT, epoch_of, manifest_number
+from keepwell.vault.layout import EPOCHS, MANIFESTS, PACKS, README, TAILS, VAULT_DOCUMENT, epoch_of, manifest_number
 from keepwell.vault.medium import ObjectInfo
 from keepwell.vault.vault import Vault
 
@@ -84,7 +84,9 @@ def _check_packs(vault: Vault, packs: Sequence[Pack], listed: Mapping[str, int],
         elif listed[name] != size:
             found.damage(name, f"it has {listed[name]} bytes, not {size}")
     for name in sorted(listed):
-        if name in vault.strays:
+        if name in vault.strays and name.startswith(TAILS):
+            found.note(name, "of its lines the last count for nothing: an epoch wrote them, which had ended")
+        elif name in vault.strays:
             found.note(name, "it counts for nothing: an epoch wrote it, which had ended")
         elif name.startswith(PACKS) and name not in known:
             _check_uncounted(vault, ObjectInfo(name, listed[name]), found)
