@@ -23,11 +23,11 @@ def test_every_process_sees_that_the_word_changed(tmp_path: Path) -> None:
         assert one.word() == other.word()
 
 
-def test_its_octets_have_their_place_on_the_disk_before_they_are_changed(tmp_path: Path) -> None:
-    """Where a full disk does not take what is changed in memory, the process would end."""
+def test_its_octets_have_their_place_on_the_disk_before_they_are_mapped(tmp_path: Path) -> None:
+    """Where a full disk does not take what lies in memory, the process would end."""
+    (tmp_path / "moves").write_bytes(b"")
     with closing(Moves(tmp_path, SeededEntropy())) as one:
         word = one.word()
-        assert (tmp_path / "moves").stat().st_blocks == 0
-        one.prepare()
         assert (tmp_path / "moves").stat().st_blocks > 0
+        one.prepare()
         assert one.word() == word

@@ -197,4 +197,5 @@ class Scrubbing:
         for account in outcomes.keys() - mended:
             self._store.suspects.note(AccountId(account))
         found.findings = [one for one in found.findings if one.object not in mended]
-        self._stale = sorted({AccountId(one.object) for one in found.findings} - damaged)
+        stale = {one.object for one in found.findings if one.weight is Weight.STALE}
+        self._stale = sorted(AccountId(account) for account in stale - damaged)

@@ -13,7 +13,7 @@ from keepwell.cli.common import DEFAULTS, Common
 from keepwell.cli.exit_codes import ExitCode
 from keepwell.cli.output import print_json, print_line, print_table, progress_bar
 from keepwell.ground.durable import make_folder
-from keepwell.model.errors import Damaged
+from keepwell.model.errors import Damaged, StorageFault
 from keepwell.model.names import AccountId
 from keepwell.model.weight import Weight
 from keepwell.services.check import Checker
@@ -60,8 +60,9 @@ def _check_all(checker: Checker, accounts: list[AccountId], *, rebuild: bool) ->
 def _rebuilt(checker: Checker, account: AccountId) -> list[Finding]:
     try:
         return checker.rebuild(account)
-    except Damaged as error:
-        refusal = Finding(account, "", Weight.DAMAGE, "rebuild", f"{error.message}. {error.hint}")
+    except (Damaged, StorageFault) as error:
+        weight = Weight.DAMAGE if isinstance(error, Damaged) else Weight.UNREAD
+        refusal = Finding(account, "", weight, "rebuild", f"{error.message}. {error.hint}")
         return [*checker.check(account), refusal]
 
 
@@ -72,6 +73,8 @@ def _print_findings(count: int, findings: list[Finding]) -> None:
     bad = sum(one.weight is not Weight.NOTE for one in findings)
     result = f"{bad} things are wrong" if bad else "all is well"
     print_line(f"{count} accounts checked: {result}.")
+    if any(one.weight is Weight.UNREAD for one in findings):
+        print_line("Of what could not be read now nothing is known. Is the disk full? Make room, and check again.")
     if any(one.weight is Weight.STALE for one in findings):
         print_line("The data is whole; make its projections anew with: keepwell check --rebuild")
 
@@ -80,4 +83,4 @@ def _code(findings: list[Finding]) -> ExitCode:
     weights = {one.weight for one in findings}
     if Weight.DAMAGE in weights:
         return ExitCode.DAMAGED
-    return ExitCode.PARTLY if Weight.STALE in weights else ExitCode.OK
+    return ExitCode.PARTLY if weights & {Weight.STALE, Weight.UNREAD} else ExitCode.OK

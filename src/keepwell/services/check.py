@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from keepwell.model.erasures import ERASURES, NO_ERASURES, Erasures, parse_order
-from keepwell.model.errors import Damaged, NotThere
+from keepwell.model.errors import Damaged, NotThere, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Digest
 from keepwell.model.record import Op, Record, check_link
 from keepwell.model.weight import Weight
@@ -89,8 +89,16 @@ class Checker:
         return findings.all()
 
     def rebuild(self, account: AccountId) -> list[Finding]:
-        """Make the account's projections anew; what is still found afterwards. Raises Damaged, and then did nothing."""
-        damaged = [one for one in self.check(account) if one.weight is Weight.DAMAGE]
+        """Make the account's projections anew; what is still found afterwards.
+
+        Raises Damaged, and StorageFault when it cannot be read now; then nothing was done.
+        """
+        found = self.check(account)
+        if unread := [one for one in found if one.weight is Weight.UNREAD]:
+            raise StorageFault(
+                f"the projections of {account} were not rebuilt: {unread[0].message}", hint="Is the disk full?"
+            )
+        damaged = [one for one in found if one.weight is Weight.DAMAGE]
         if damaged:
             raise Damaged(
                 f"the projections of {account} were not rebuilt, because its data is damaged: {damaged[0].message}",
@@ -110,8 +118,8 @@ class Checker:
             _check_bytes(snapshot, records, findings, self._erasures)
             if account == SYSTEM_ACCOUNT:
                 _check_documents(snapshot, findings)
-            if findings.has(Weight.DAMAGE):
-                findings.note("projections", "not compared with the journal, because there is damage")
+            if findings.has(Weight.DAMAGE, Weight.UNREAD):
+                findings.note("projections", "not compared with the journal, because not all of that can be read")
             else:
                 check_projections(snapshot, records, findings)
 
@@ -139,7 +147,7 @@ class Checker:
         unread = Findings(None, "")  # what cannot be read is told where that account is checked
         for account in self._store.accounts():
             unread.attempt(account, partial(self._add_digests, account, named))
-        if unread.has(Weight.DAMAGE):
+        if unread.has(Weight.DAMAGE, Weight.UNREAD):
             findings.note("blobs", "not looked for any that nobody needs, because an account cannot be read")
             return
         for digest in held:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from keepwell.model.errors import KeepwellError
 from keepwell.model.names import AccountId
 from keepwell.model.weight import Weight
+from keepwell.storage.sqlite_check import is_for_now
 
 Outcome = TypeVar("Outcome")
 
@@ -55,19 +56,24 @@ class Findings:
     def attempt(self, place: str, action: Callable[[], Outcome]) -> Outcome | None:
         """Do `action`; when it fails in whatever way, that is damage at `place` and the check goes on.
 
-        Damaged bytes can raise anything on their way through decoders; a check must survive all of it.
+        Damaged bytes can raise anything on their way through decoders; a check must survive all of it. Only what a full
+        disk and the like give reason for says nothing of what was kept.
         """
         try:
             return action()
-        except KeepwellError as error:
-            self.damage(place, error.message)
         except Exception as error:
-            self.damage(place, f"it cannot be read: {type(error).__name__}: {error}")
+            message = error.message if isinstance(error, KeepwellError) else f"{type(error).__name__}: {error}"
+            if is_for_now(error):
+                self._add(Weight.UNREAD, place, f"it could not be read now, so nothing is known of it: {message}")
+            elif isinstance(error, KeepwellError):
+                self.damage(place, message)
+            else:
+                self.damage(place, f"it cannot be read: {message}")
         return None
 
-    def has(self, weight: Weight) -> bool:
-        """Whether any has this weight."""
-        return weight in self._left_out or any(one.weight is weight for one in self._found)
+    def has(self, *weights: Weight) -> bool:
+        """Whether any has one of these weights."""
+        return any(one.weight in weights for one in self._found) or any(one in self._left_out for one in weights)
 
     def all(self) -> list[Finding]:
         """Everything found, in order, and how many more there were."""

@@ -4,8 +4,9 @@ Asking the file system at every request whether an account's file is still in it
 at this word costs nothing, and only when it is another one the file system is asked. The word is random, so that two
 changes at once make it another one too. It means nothing after a restart, so it is never synced.
 
-Its octets must have their place on the disk before one is changed: memory that a full disk does not take ends the
-process (SIGBUS). Whoever is about to change it calls `prepare` before anything else.
+Its octets must have their place on the disk before they are mapped into memory: on some file systems even looking at
+memory that a full disk does not take ends the process (SIGBUS). While there is no room the word is read from the file.
+Whoever is about to change it calls `prepare` before anything else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keepwell.ground.entropy import Entropy
+from keepwell.storage.sqlite_check import is_full
 
 _OCTETS = 8
 
@@ -32,19 +34,23 @@ class Moves:
 
     def word(self) -> bytes:
         """The word now. Raises OSError."""
-        shared = self._shared or self._open()
-        return shared[:_OCTETS]
+        if self._shared is not None:
+            return self._shared[:_OCTETS]
+        try:
+            return self._mapped()[:_OCTETS]
+        except OSError as error:
+            if not is_full(error):
+                raise
+        with self._opened() as descriptor:
+            return os.pread(descriptor, _OCTETS, 0).ljust(_OCTETS, b"\0")
 
     def prepare(self) -> None:
         """See to it that it can be changed. Raises OSError where there is no room."""
-        with self._opened() as descriptor:
-            os.posix_fallocate(descriptor, 0, _OCTETS)
+        self._mapped()
 
     def note(self) -> None:
         """Change it; after an account's file has lost its name. Raises OSError."""
-        self.prepare()
-        shared = self._shared or self._open()
-        shared[:_OCTETS] = self._entropy.octets(_OCTETS)
+        self._mapped()[:_OCTETS] = self._entropy.octets(_OCTETS)
 
     def close(self) -> None:
         """Let go of it; may be called twice, and it may be asked for again."""
@@ -52,11 +58,12 @@ class Moves:
             self._shared.close()
             self._shared = None
 
-    def _open(self) -> mmap.mmap:
-        with self._opened() as descriptor:
-            if os.fstat(descriptor).st_size < _OCTETS:
-                os.ftruncate(descriptor, _OCTETS)  # by whoever else it is made at this moment: its octets stay
-            self._shared = mmap.mmap(descriptor, _OCTETS)
+    def _mapped(self) -> mmap.mmap:
+        if self._shared is None:
+            with self._opened() as descriptor:
+                # By whoever else it is made at this moment: its octets stay.
+                os.posix_fallocate(descriptor, 0, _OCTETS)
+                self._shared = mmap.mmap(descriptor, _OCTETS)
         return self._shared
 
     @contextmanager

@@ -60,6 +60,15 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, apsw.FullError)
 
 
+def is_for_now(error: BaseException) -> bool:
+    """Whether an error comes from what passes: a full disk, too many open files, another's lock."""
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return True
+    if is_full(error) or isinstance(error, apsw.BusyError | apsw.LockedError):
+        return True
+    return error.__cause__ is not None and is_for_now(error.__cause__)
+
+
 def prove_readable(path: Path) -> None:
     """Read all that is in use in the file, through SQLite: unlike `check_file`, safe beside connections of a server.
 
