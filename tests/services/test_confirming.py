@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,21 @@ from keepwell.vault.layout import PACKS, TAILS, epoch_name
 from keepwell.vault.media import open_medium
 from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
-from tests.services.vault_desk import ANNA, BERT, OTHER, Desk, establish, folder, looked_at, make, names_in, put, reads
+from tests.services.vault_desk import (
+    ANNA,
+    BERT,
+    OTHER,
+    Desk,
+    establish,
+    folder,
+    gone,
+    looked_at,
+    make,
+    names_in,
+    nothing,
+    put,
+    reads,
+)
 
 
 def medium_with(appends: bool) -> MemoryMedium:
@@ -40,20 +54,6 @@ def desk(medium: MemoryMedium) -> Iterator[Desk]:
     made = Desk([medium]).open()
     yield made
     made.close()
-
-
-def gone(
-    operations: tuple[str, ...] = ("create", "append", "open_log", "exists", "list", "read", "read_range"),
-) -> Callable[[str, str], None]:
-    def hook(operation: str, name: str) -> None:
-        if operation in operations:
-            raise StorageFault(f"the medium is gone ({operation} {name})")
-
-    return hook
-
-
-def nothing(_operation: str, _name: str) -> None:
-    pass
 
 
 def test_when_a_write_is_answered_the_vault_has_it(desk: Desk, medium: MemoryMedium) -> None:
@@ -166,12 +166,12 @@ def test_with_degrade_writes_go_on_and_the_window_is_told(medium: MemoryMedium) 
     medium.before = gone()
     desk.write(put("one"))
     desk.write(put("two"))
-    [window] = desk.links[0].windows
+    [window] = desk.links[0].outages
     assert (window.until, "gone" in window.reason) == ("", True)
     medium.before = nothing
     desk.clock.advance(60)
     desk.links[0].reopen()
-    [window] = desk.links[0].windows
+    [window] = desk.links[0].outages
     assert window.since < window.until
     assert names_in(medium) == ["one", "two"]
     desk.close()

@@ -18,7 +18,6 @@ from keepwell.services.incidents import Cause, Incident, KindIncident
 from keepwell.services.indexing import index_again
 from keepwell.services.loss_reporting import ConfirmingOutage, LossReporting, Report, outages_of
 from keepwell.services.losses import STORE
-from keepwell.services.status.reports import LinkReport, ProcessReport
 from keepwell.services.status.values import Outage
 from keepwell.services.vault_settings import OnLoss, VaultSetting
 from keepwell.services.witness import Mark, Sighting, sight
@@ -277,15 +276,13 @@ def test_what_was_erased_for_good_is_not_lost(scene: Scene) -> None:
 
 
 def test_outages_of_vaults_that_should_confirm_are_told() -> None:
-    """Each once, whichever processes saw it, with what it meant for writes; those of following vaults mean nothing."""
+    """With what it meant for writes; those of following vaults mean nothing."""
     gone = Outage("2026-11-23T08:00:00.000000Z", "unplugged")
-    links = (LinkReport(vault="near", outages=(gone,)), LinkReport(vault="far", outages=(gone,)))
-    reports = [ProcessReport(at="", process=number, links=links) for number in (1, 2)]
     settings = [
         VaultSetting(name="near", url="/near", id="v_1", confirm=True, on_loss=OnLoss.DEGRADE),
         VaultSetting(name="far", url="/far", id="v_2"),
     ]
-    assert outages_of(settings, reports) == [
+    assert outages_of(settings, {"near": [gone], "far": [gone]}) == [
         ConfirmingOutage(vault="near", since=gone.since, until="", reason="unplugged", went_on=True)
     ]
 

@@ -9,9 +9,10 @@ from keepwell.ground.clock import render_moment
 from keepwell.model.names import AccountId, Kind, Lineage
 from keepwell.services.drills import DrillResult
 from keepwell.services.incidents import Cause, Incident, KindIncident
+from keepwell.services.outages import Outage
 from keepwell.services.status.judging import Facts, judge_status
 from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
-from keepwell.services.status.values import PEOPLES_KINDS, Outage, Status, VaultState, Writes
+from keepwell.services.status.values import PEOPLES_KINDS, Status, VaultState, Writes
 from keepwell.services.status.words import age_words, duration_words, view_of
 from keepwell.services.vault_settings import OnLoss, VaultSetting
 from keepwell.services.verified import Pass, Repairs, Verification, Verified
@@ -215,6 +216,9 @@ def test_outages_of_all_processes_are_told_once_each() -> None:
     second = Outage("2026-11-23T07:30:00.000000Z", "unmounted")
     status = judged(report(link(outages=(first, second))), report(link(outages=(second,)), process=2))
     assert status.vaults[0].outages == (first, second)
+    ended = msgspec.structs.replace(second, until="2026-11-23T07:40:00.000000Z")
+    status = judged(report(link(outages=(ended,))), report(link(outages=(second,)), process=2))
+    assert status.vaults[0].outages == (ended,)
 
 
 def test_the_words_for_everybody_name_no_place_and_no_person() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keepwell.model.errors import StorageFault
 from keepwell.model.names import AccountId, Kind
 from keepwell.model.record import Op, digest_of
 from keepwell.services.confirming import Confirming
+from keepwell.services.outages import OutageBook
 from keepwell.services.vault_link import VaultLink
 from keepwell.services.vault_settings import Role
 from keepwell.storage.contract import Entry, Store, Transaction, Work
@@ -62,6 +65,7 @@ class Desk:
     role: Role = Role.CONFIRMS
     store: Store = field(default_factory=MemoryStore)
     clock: FakeClock = field(default_factory=FakeClock)
+    book: OutageBook | None = None
 
     def __post_init__(self) -> None:
         if ANNA not in self.store.accounts():
@@ -81,7 +85,7 @@ class Desk:
             return vault
 
         self.epochs: dict[int, int] = getattr(self, "epochs", {})
-        return VaultLink(f"v{number}", opener, self.store, self.clock, self.entropy, role=self.role)
+        return VaultLink(f"v{number}", opener, self.store, self.clock, self.entropy, role=self.role, book=self.book)
 
     def open(self) -> Desk:
         for link in self.links:
@@ -104,3 +108,19 @@ def reads(transaction: Transaction) -> int:
 def folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def gone(
+    operations: tuple[str, ...] = ("create", "append", "open_log", "exists", "list", "read", "read_range"),
+) -> Callable[[str, str], None]:
+    """A hook of a medium that is gone for these operations."""
+
+    def hook(operation: str, name: str) -> None:
+        if operation in operations:
+            raise StorageFault(f"the medium is gone ({operation} {name})")
+
+    return hook
+
+
+def nothing(_operation: str, _name: str) -> None:
+    """A hook of a medium that is there."""

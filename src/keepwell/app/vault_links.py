@@ -34,7 +34,14 @@ class LinkMaker:
         opener = partial(self._vaults.open_to_write, setting.name, self._family)
         compare = Comparing(self._vaults.settings, self._family)
         return VaultLink(
-            setting.name, opener, self._store, self._clock, self._entropy, role=setting.role, compare=compare
+            setting.name,
+            opener,
+            self._store,
+            self._clock,
+            self._entropy,
+            role=setting.role,
+            compare=compare,
+            book=self._vaults.outages,
         )
 
     def opened(self) -> Confirming:

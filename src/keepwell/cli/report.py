@@ -23,7 +23,6 @@ from keepwell.model.names import AccountId
 from keepwell.services.incidents import Incidents
 from keepwell.services.loss_reporting import WITNESS, ConfirmingOutage, LossReporting, Report, outages_of
 from keepwell.services.restoring.sources import require_right_key
-from keepwell.services.status.reports import ReportFiles
 from keepwell.services.vaults import Vaults
 from keepwell.services.witness import Sighting
 from keepwell.storage.sqlite import SqliteStore
@@ -58,7 +57,7 @@ def report(
         incidents = Incidents(common.data).open()
         reporting = LossReporting(store, opened, unread, clock, seen=seen, incidents=incidents)
         with progress_bar("Looking", unit="accounts") as progress:
-            outages = outages_of(vaults.settings.all(), ReportFiles(common.data).read(clock.now()))
+            outages = outages_of(vaults.settings.all(), vaults.outages.all())
             found = reporting.report(reporting.accounts(logins or []), progress, outages)
     if common.json:
         print_json(found)

@@ -12,8 +12,9 @@ from keepwell.cli.output import print_json, print_line, print_table
 from keepwell.ground.clock import SystemClock, parse_moment
 from keepwell.ground.durable import make_folder
 from keepwell.ground.entropy import SystemEntropy
+from keepwell.services.outages import Outage
 from keepwell.services.status.reading import status_of_folder
-from keepwell.services.status.values import Outage, Status, VaultStatus, Writes
+from keepwell.services.status.values import Status, VaultStatus, Writes
 from keepwell.services.status.words import age_words, view_of
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore

@@ -21,9 +21,9 @@ from keepwell.model.names import SYSTEM_ACCOUNT, AccountId, Kind
 from keepwell.services.check import SYSTEM_LOGIN, logins_of
 from keepwell.services.incidents import Cause, Incident
 from keepwell.services.losses import STORE, Said, assess, own_of
+from keepwell.services.outages import Outage
 from keepwell.services.restoring.logins import read_logins
 from keepwell.services.restoring.sources import broken_ends, holding_of
-from keepwell.services.status.reports import ProcessReport
 from keepwell.services.vault_settings import Role, VaultSetting
 from keepwell.services.witness import Mark, Sighting
 from keepwell.storage.contract import Store
@@ -215,16 +215,10 @@ def _at_least(one: KindLoss, count: int) -> KindLoss:
     return msgspec.structs.replace(one, expected=expected, lost=lost, proven=False)
 
 
-def outages_of(settings: Sequence[VaultSetting], reports: Sequence[ProcessReport]) -> list[ConfirmingOutage]:
-    """When confirming vaults took no part, as the processes of the server that runs say; pure."""
+def outages_of(settings: Sequence[VaultSetting], outages: Mapping[str, Sequence[Outage]]) -> list[ConfirmingOutage]:
+    """When confirming vaults took no part, of all outages that are known; pure."""
     confirming = {one.name: one.role is Role.CONFIRMS_WHILE_THERE for one in settings if one.role is not Role.FOLLOWS}
-    found = {
-        (link.vault, outage)
-        for report in reports
-        for link in report.links
-        if link.vault in confirming
-        for outage in link.outages
-    }
+    found = [(vault, one) for vault in confirming for one in outages.get(vault, ())]
     return [
         ConfirmingOutage(vault=vault, since=one.since, until=one.until, reason=one.reason, went_on=confirming[vault])
         for vault, one in sorted(found, key=lambda pair: (pair[1].since, pair[0]))

@@ -17,8 +17,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from keepwell.ground.clock import Clock, render_moment
 from keepwell.ground.entropy import Entropy, base32_word
@@ -26,6 +28,7 @@ from keepwell.model.errors import Damaged, Fenced, Forked, KeepwellError, Storag
 from keepwell.model.names import AccountId, Kind
 from keepwell.services.batch_thread import BatchThread
 from keepwell.services.catch_up import CaughtUp, catch_up
+from keepwell.services.outages import Outage, OutageBook, once
 from keepwell.services.vault_settings import Role
 from keepwell.storage.contract import Carried, Head, Store
 from keepwell.vault.layout import tail_name
@@ -46,16 +49,6 @@ class Waiting:
     account: AccountId
     carried: list[Carried]
     done: Done
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A time in which a vault did not take part; `until` is empty while it lasts."""
-
-    vault: str
-    since: str
-    reason: str
-    until: str = ""
 
 
 class Batches(Protocol):
@@ -103,12 +96,14 @@ class VaultLink:
         *,
         role: Role,
         compare: Compares = always_compare,
+        book: OutageBook | None = None,
         make_batches: MakeBatches = BatchThread,
         make_lock: Callable[[], AbstractContextManager[object]] = threading.Lock,
     ) -> None:
         """To the vault that `opener` opens for writing; it is down until `reopen` succeeds.
 
-        Batches come by a thread that a lock keeps apart from the keeper's, unless what simulates both is given.
+        Outages are kept in the book. Batches come by a thread that a lock keeps apart from the keeper's, unless what
+        simulates both is given.
         """
         self.name = name
         self.role = role
@@ -130,7 +125,11 @@ class VaultLink:
         self._under_way: set[AccountId] = set()
         self._behind_lock = threading.Lock()
         self._down: KeepwellError | None = Unavailable(f"vault {name} was not opened yet")
-        self.windows: list[Window] = []
+        self._outage: Outage | None = None
+        """That which this link saw begin, while it lasts."""
+        self.outages: list[Outage] = [] if book is None else list(book.all().get(name, ()))
+        """When it took no part, as far back as that is known."""
+        self._book = book
         self.shipped_records = 0
         """What this link has brought to the vault, for counting."""
         self._batches = make_batches(self._settle, f"keepwell-vault-{name}")
@@ -253,10 +252,11 @@ class VaultLink:
             self.vault.remove_tails([old.name])
 
     def go_down(self, error: KeepwellError) -> None:
-        """Take no part until `reopen`."""
-        if self._down is None:
-            self.windows.append(Window(self.name, render_moment(self._clock.now()), error.message))
+        """Take no part until `reopen`; that it does not is kept before any write is answered without it."""
         self._down = error
+        if self._outage is None:
+            self._outage = Outage(render_moment(self._clock.now()), error.message)
+            self._tell(self._outage)
 
     def reopen(self, *, again: bool = True) -> CaughtUp:
         """Take part, once vault and store have the same journals; raises what still stands against it.
@@ -281,14 +281,24 @@ class VaultLink:
         self._level.clear()
         done = self._compare(self._store, self._vault, again=again, is_complete=self.role is Role.CONFIRMS)
         self.catch_up()
-        self._down = None
-        if self.windows and not self.windows[-1].until:
-            self.windows[-1] = replace(self.windows[-1], until=render_moment(self._clock.now()))
+        self._down = self._outage = None
+        for outage in [one for one in self.outages if not one.until]:
+            self._end(outage)
         return done
 
+    def _end(self, outage: Outage) -> None:
+        self._tell(msgspec.structs.replace(outage, until=render_moment(self._clock.now())))
+
+    def _tell(self, outage: Outage) -> None:
+        self.outages = list(once([*self.outages, outage]))
+        if self._book is not None:
+            self._book.keep(self.name, outage)
+
     def close(self) -> None:
-        """Finish what waits, ship what the tail holds, and let go."""
+        """Finish what waits, ship what the tail holds, and let go; nothing is written without the vault any more."""
         self._batches.close()
+        if self._outage is not None:
+            self._end(self._outage)
         try:
             if self._down is None:
                 self.roll()

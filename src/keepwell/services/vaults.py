@@ -23,6 +23,7 @@ from keepwell.ground.entropy import Entropy, base32_word
 from keepwell.model.errors import AlreadyThere, BadRequest, Damaged, Locked, NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT
 from keepwell.services.epochs import EpochHeld, open_to_write
+from keepwell.services.outages import OutageBook
 from keepwell.services.vault_settings import OnLoss, VaultSetting, VaultSettings, check_vault_name
 from keepwell.services.verified import VerifiedFile
 from keepwell.storage.contract import Store
@@ -44,6 +45,7 @@ class Vaults:
     def __init__(self, data: Path, clock: Clock, entropy: Entropy) -> None:
         """Of this data folder."""
         self.settings = VaultSettings(data)
+        self.outages = OutageBook(data)
         self._data = data
         self._clock = clock
         self._entropy = entropy

@@ -67,7 +67,7 @@ def _metrics_of_vaults(vaults: Sequence[VaultStatus]) -> Iterator[Metric]:
     yield _of_vaults("vault_counts", "1 while it has everything.", vaults, lambda one: one.counts)
     yield _of_vaults("vault_lag_accounts", "Accounts of which it lacks something.", vaults, lambda o: o.behind_accounts)
     yield _of_vaults("vault_tail_bytes", "Bytes confirmed and in no pack.", vaults, lambda one: one.tail_octets)
-    yield _of_vaults("vault_outages", "Times that it fell, as the server's processes know.", vaults, _outages)
+    yield _of_vaults("vault_outages", "Times that it took no part, of those that are kept.", vaults, _outages)
     shipped = CounterMetricFamily("keepwell_vault_shipped_records", "Records brought to it.", labels=["vault"])
     repairs = CounterMetricFamily("keepwell_vault_repairs", "What was mended by itself.", labels=["vault", "what"])
     for one in vaults:

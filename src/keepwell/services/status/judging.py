@@ -14,9 +14,10 @@ from datetime import datetime
 from keepwell.ground.clock import parse_moment, render_moment
 from keepwell.services.drills import DrillResult
 from keepwell.services.incidents import Incident
+from keepwell.services.outages import once
 from keepwell.services.overrides import Override
-from keepwell.services.status.reports import HeldReport, LinkReport, ProcessReport
-from keepwell.services.status.values import PEOPLES_KINDS, Outage, Proven, Status, VaultState, VaultStatus, Writes
+from keepwell.services.status.reports import HeldReport, ProcessReport
+from keepwell.services.status.values import PEOPLES_KINDS, Proven, Status, VaultState, VaultStatus, Writes
 from keepwell.services.vault_settings import VaultSetting
 from keepwell.services.verified import Verified
 from keepwell.vault.verify import Grade
@@ -83,7 +84,7 @@ def _vault_status(setting: VaultSetting, facts: Facts) -> VaultStatus:
         verified=proven,
         repairs=verified.repairs,
         drill=next((one for one in reversed(facts.drills) if one.vault == setting.name), None),
-        outages=_outages(links),
+        outages=once(one for link in links for one in link.outages),
     )
 
 
@@ -104,8 +105,3 @@ def _lacking(setting: VaultSetting, state: VaultState, behind: int, damaged: int
     if behind:
         return f"it lacks something of {behind} account{'s' * (behind > 1)}"
     return f"{damaged} things in it are damaged or missing" if damaged else ""
-
-
-def _outages(links: Sequence[LinkReport]) -> tuple[Outage, ...]:
-    """Those of all processes; each has its own, of one and the same cause."""
-    return tuple(sorted({one for link in links for one in link.outages}, key=lambda one: one.since))

@@ -20,7 +20,6 @@ from keepwell.model.errors import KeepwellError, Unavailable
 from keepwell.services.confirming import Confirming
 from keepwell.services.status.reports import BEAT_SECONDS, STALE_SECONDS, LinkReport, ProcessReport, ReportFiles
 from keepwell.services.status.surveying import HeldWatch, independence_of
-from keepwell.services.status.values import Outage
 from keepwell.services.vault_link import VaultLink
 from keepwell.storage.contract import Store
 from keepwell.vault.independence import Independence
@@ -163,7 +162,7 @@ class Reporter:
             tail_octets=link.tail_size(),
             shipped_records=link.shipped_records,
             independence=self._independence.get(link.name, (0.0, None))[1],
-            outages=tuple(Outage(one.since, one.reason, one.until) for one in link.windows[-OUTAGES_MAX:]),
+            outages=tuple(link.outages[-OUTAGES_MAX:]),
         )
 
 

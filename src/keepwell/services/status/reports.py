@@ -18,7 +18,7 @@ import msgspec
 from keepwell.ground.clock import parse_moment
 from keepwell.ground.durable import make_folder, replace_file
 from keepwell.model.names import Kind
-from keepwell.services.status.values import Outage
+from keepwell.services.outages import Outage
 from keepwell.services.vault_settings import FOLDER
 from keepwell.vault.independence import Independence
 

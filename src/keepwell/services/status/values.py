@@ -14,6 +14,7 @@ import msgspec
 from keepwell.model.names import Kind
 from keepwell.services.drills import DrillResult
 from keepwell.services.incidents import Incident
+from keepwell.services.outages import Outage
 from keepwell.services.overrides import Override
 from keepwell.services.vault_settings import Role
 from keepwell.services.verified import Repairs
@@ -38,14 +39,6 @@ class Writes(StrEnum):
     TAKEN = "taken"
     REFUSED = "refused"
     UNSERVED = "unserved"
-
-
-class Outage(msgspec.Struct, frozen=True):
-    """A time in which a vault took no part; `until` is empty while it lasts."""
-
-    since: str
-    reason: str
-    until: str = ""
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -77,7 +70,7 @@ class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     repairs: Repairs = Repairs()
     drill: DrillResult | None = None
     outages: tuple[Outage, ...] = ()
-    """In the life of the processes that run now, the latest last."""
+    """Those that are known, the latest last."""
 
     @property
     def counts(self) -> bool:
