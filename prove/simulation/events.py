@@ -16,6 +16,7 @@ from typing import Final
 from keepwell.model.errors import StorageFault
 from keepwell.model.names import AccountId
 from prove.simulation.choices import one_of, weighed
+from prove.simulation.disk import Site
 from prove.simulation.restores import begin_restore
 from prove.simulation.tasks import TO_THE_END, Process, Task
 from prove.simulation.world import World, whole_vaults
@@ -179,6 +180,19 @@ def _packed(world: World, account: AccountId) -> int:
     return min(ends)
 
 
+def _unconfirmed(world: World, site: Site) -> set[str]:
+    """The packs of a vault, and their blobs, that have records of which no client knows that they are there."""
+    vault = site.opened(world.clock)
+    vault.look()
+    known = world.answered.confirmed
+    names = set[str]()
+    for pack in vault.packs():
+        frames = pack.index.frames
+        if any(frame.last > known.get(frame.account, 0) for frame in frames):
+            names |= {pack.name, *(blob for frame in frames for blob in frame.blobs)}
+    return names
+
+
 def lose_vault(world: World) -> None:
     """A vault is lost, and an empty one put in its place."""
     world.replace_vault(one_of(world.choices, world.sites))
@@ -187,7 +201,8 @@ def lose_vault(world: World) -> None:
 def _damage_vault(world: World) -> None:
     """An object of a vault is gone, or has one bit flipped."""
     site = one_of(world.choices, world.sites)
-    names = site.may_be_damaged()
+    # What is not confirmed yet may have no other copy than this: were the store lost next, the account would be held.
+    names = [name for name in site.may_be_damaged() if name not in _unconfirmed(world, site)]
     if names:
         name = one_of(world.choices, names)
         site.damage(name, world.choices.below(1 << 16))

@@ -12,7 +12,7 @@ from keepwell.model.errors import PreconditionFailed, StorageFault, Unavailable
 from keepwell.model.record import digest_of
 from keepwell.services.catch_up import CaughtUp
 from keepwell.services.tending import Tending
-from keepwell.services.vault_link import always_compare
+from keepwell.services.vault_link import WAITING_SECONDS, always_compare
 from keepwell.services.vault_settings import Role
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
@@ -36,6 +36,8 @@ from tests.services.vault_desk import (
     put,
     reads,
 )
+from tests.storage.contract_suite import names
+from tests.support.clock import SeededEntropy
 
 
 def medium_with(appends: bool) -> MemoryMedium:
@@ -158,6 +160,69 @@ def test_what_a_failed_sync_confirmed_is_shipped_in_packs(medium: MemoryMedium) 
         medium.remove(info.name)
     assert names_in(medium) == ["in the tail", "unknown"]
     desk.close()
+
+
+def test_a_vault_that_follows_gets_nothing_that_is_not_confirmed(medium: MemoryMedium) -> None:
+    """Were the store lost, the record that only it had would contradict what is acknowledged after."""
+    far = medium_with(appends=False)
+    desk = Desk([medium, far], roles=(Role.CONFIRMS, Role.FOLLOWS)).open()
+    near, follower = desk.links
+    desk.write(put("one"))
+    assert follower.catch_up().waiting == frozenset()
+    medium.before = gone(("append", "create"))
+    with pytest.raises(Unavailable):
+        desk.write(put("two"))
+    assert follower.catch_up().waiting == {ANNA}
+    assert (names_in(far), follower.behind()) == (["one"], 1)
+    follower.reopen()
+    assert (names_in(far), follower.behind()) == (["one"], 1)
+    medium.before = nothing
+    near.reopen()
+    assert follower.catch_up().waiting == frozenset()
+    assert (names_in(far), follower.behind()) == (["one", "two"], 0)
+    desk.close()
+
+
+def test_what_another_process_confirmed_it_brings_to_the_follower_itself(medium: MemoryMedium) -> None:
+    """The first process does not know that it was confirmed, and sees a while later that it is there."""
+    far, roles = medium_with(appends=False), (Role.CONFIRMS, Role.FOLLOWS)
+    first = Desk([medium, far], roles=roles).open()
+    second = Desk([medium, far], roles=roles, store=first.store, clock=first.clock)
+    second.epochs = first.epochs
+    second.links[0]._entropy = SeededEntropy(2)
+    second.open()
+    first.write(put("one"))
+    second.write(put("two"))
+    follower = first.links[1]
+    assert follower.catch_up().waiting == {ANNA}
+    assert second.links[1].catch_up().waiting == frozenset()
+    assert names_in(far) == ["one", "two"]
+    follower.catch_up()
+    first.clock.advance(WAITING_SECONDS)
+    follower.catch_up()
+    follower.catch_up()
+    assert follower.behind() == 0
+    second.close()
+    first.close()
+
+
+def test_a_vault_that_has_more_than_the_store_goes_down_to_bring_it_back(desk: Desk) -> None:
+    """It may have been made good from another vault; without a write nobody else would see it."""
+    desk.write(put("one"))
+    assert isinstance(desk.store, MemoryStore)
+    older = desk.store.copied()
+    desk.write(put("two"))
+    link = desk.links[0]
+    link.roll()
+    link.note_lagging()
+    link._store = older
+    with pytest.raises(Unavailable, match="ends with record"):
+        link.note_lagging()
+    assert link.fault is not None
+    link.reopen()
+    link.note_lagging()
+    with older.account(ANNA).reading() as snapshot:
+        assert names(snapshot) == ["one", "two"]
 
 
 def test_with_degrade_writes_go_on_and_the_window_is_told(medium: MemoryMedium) -> None:

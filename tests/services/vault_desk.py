@@ -63,6 +63,8 @@ class Desk:
 
     media: list[Medium]
     role: Role = Role.CONFIRMS
+    roles: tuple[Role, ...] = ()
+    """Of each medium, where they are not all the same."""
     store: Store = field(default_factory=MemoryStore)
     clock: FakeClock = field(default_factory=FakeClock)
     book: OutageBook | None = None
@@ -85,7 +87,8 @@ class Desk:
             return vault
 
         self.epochs: dict[int, int] = getattr(self, "epochs", {})
-        return VaultLink(f"v{number}", opener, self.store, self.clock, self.entropy, role=self.role, book=self.book)
+        role = self.roles[number] if self.roles else self.role
+        return VaultLink(f"v{number}", opener, self.store, self.clock, self.entropy, role=role, book=self.book)
 
     def open(self) -> Desk:
         for link in self.links:

@@ -34,7 +34,7 @@ from keepwell.storage.contract import Head, Store
 from keepwell.storage.sqlite_check import is_damage
 from keepwell.vault.catalogue import NOTHING
 from keepwell.vault.reading import Findings, read_account
-from keepwell.vault.ship import ship
+from keepwell.vault.ship import MayShip, at_once, ship
 from keepwell.vault.vault import EndTold, Vault
 
 BEHIND: Final = "it is behind its vault: "
@@ -78,6 +78,8 @@ class CaughtUp:
     restored: dict[AccountId, int] = field(default_factory=dict)
     held: dict[AccountId, str] = field(default_factory=dict)
     shipped: int = 0
+    waiting: set[AccountId] = field(default_factory=set)
+    """Accounts that may not be shipped yet."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -123,7 +125,7 @@ def _system_first(account: AccountId) -> tuple[bool, str]:
     return account != SYSTEM_ACCOUNT, account
 
 
-def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool) -> CaughtUp:
+def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool, may_ship: MayShip = at_once) -> CaughtUp:
     """Bring store and vaults together, as far as they can be read.
 
     `is_complete`: one of the vaults has everything that was ever acknowledged. Raises StorageFault, also when an
@@ -152,8 +154,9 @@ def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool) -> Cau
             _hold(store, step.account, error.message, done, behind)
     _hold_what_is_short(store, vaults, done)
     for vault in vaults:
-        shipped = ship(vault, store, to_ship)
+        shipped = ship(vault, store, to_ship, may_ship=may_ship)
         done.shipped += shipped.records
+        done.waiting |= shipped.waiting
         for account, failure in shipped.failures.items():
             if isinstance(failure, Forked):
                 _hold(store, account, failure.message, done)

@@ -23,10 +23,14 @@ class Confirming:
 
     def __init__(self, links: Sequence[VaultLink] = ()) -> None:
         """Over these links."""
-        self.links = tuple(links)
+        self.links: tuple[VaultLink, ...] = ()
+        for link in links:
+            self.add(link)
 
     def add(self, link: VaultLink) -> None:
         """Another vault; writes that come from now on wait for it, if it confirms and once it is open."""
+        if link.role is Role.FOLLOWS:
+            link.may_ship = self.has_confirmed
         self.links = (*self.links, link)
 
     def discard(self, name: str) -> None:
@@ -40,6 +44,10 @@ class Confirming:
         """Raise Unavailable when a vault could not confirm a write (in this account) now."""
         for link in self.links:
             link.require(account)
+
+    def has_confirmed(self, account: AccountId, sequence: int) -> bool:
+        """Whether every vault that always confirms has this record, as far as this process knows."""
+        return all(link.has_confirmed(account, sequence) for link in self.links if link.role is Role.CONFIRMS)
 
     def confirm(self, account: AccountId, carried: list[Carried], done: Done) -> None:
         """Bring a committed batch to every vault; `done` when the confirming ones have it."""

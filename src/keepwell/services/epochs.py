@@ -20,6 +20,7 @@ import msgspec
 from keepwell.model.errors import Damaged, Unavailable
 from keepwell.services.catch_up import CaughtUp, catch_up
 from keepwell.storage.contract import Store
+from keepwell.vault.ship import MayShip, at_once
 from keepwell.vault.vault import Vault
 
 
@@ -100,7 +101,9 @@ class Comparing:
     book: EpochBook
     family: str
 
-    def __call__(self, store: Store, vault: Vault, *, again: bool, is_complete: bool) -> CaughtUp:
+    def __call__(
+        self, store: Store, vault: Vault, *, again: bool, is_complete: bool, may_ship: MayShip = at_once
+    ) -> CaughtUp:
         """Bring both together. Raises StorageFault, Fenced.
 
         Not `again`, nothing is done: Unavailable is raised unless it was done in this epoch. A command leaves it to the
@@ -112,7 +115,7 @@ class Comparing:
             return CaughtUp()
         with self.book.comparing():
             vault.refresh()  # another process may have shipped all of it meanwhile
-            done = catch_up(store, [vault], is_complete=is_complete)
+            done = catch_up(store, [vault], is_complete=is_complete, may_ship=may_ship)
             note_compared(self.book, vault)
         return done
 

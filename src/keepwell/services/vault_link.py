@@ -10,12 +10,15 @@ is shipped when `reopen` succeeds, before the next write is taken.
 
 The two copies never fork: the store's journal is the only one that is appended to; a vault gets its records, in its
 order, and never one whose predecessor it has not. And no write begins in an account of which the vault has more.
+A vault that follows gets no record that those which always confirm have not: when the store is lost, what only the
+follower had would contradict what is acknowledged after.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -32,12 +35,15 @@ from keepwell.services.outages import Outage, OutageBook, once
 from keepwell.services.vault_settings import Role
 from keepwell.storage.contract import Carried, Head, Store
 from keepwell.vault.layout import tail_name
-from keepwell.vault.ship import Relation, Shipped, line_of, plan_ship, require_follows, ship
+from keepwell.vault.ship import MayShip, Relation, Shipped, at_once, line_of, plan_ship, require_follows, ship
 from keepwell.vault.tail import Tail
 from keepwell.vault.vault import Vault
 
 RETRY_SECONDS: Final = 5
 """When a client whose write could not be confirmed may try again."""
+
+WAITING_SECONDS: Final = 60.0
+"""How often it is looked whether others brought what may not be brought yet."""
 
 Done = Callable[[BaseException | None], None]
 
@@ -66,7 +72,9 @@ class Batches(Protocol):
 class Compares(Protocol):
     """Brings store and vault together before anything is written to the vault."""
 
-    def __call__(self, store: Store, vault: Vault, *, again: bool, is_complete: bool) -> CaughtUp:
+    def __call__(
+        self, store: Store, vault: Vault, *, again: bool, is_complete: bool, may_ship: MayShip = at_once
+    ) -> CaughtUp:
         """What was done; not `again`, nothing is, and Unavailable is raised unless it was done before.
 
         `is_complete`: the vault has everything that was ever acknowledged. Raises StorageFault, Fenced.
@@ -74,9 +82,11 @@ class Compares(Protocol):
         ...
 
 
-def always_compare(store: Store, vault: Vault, *, again: bool, is_complete: bool) -> CaughtUp:
+def always_compare(
+    store: Store, vault: Vault, *, again: bool, is_complete: bool, may_ship: MayShip = at_once
+) -> CaughtUp:
     """Whether or not it was done before."""
-    return catch_up(store, [vault], is_complete=is_complete)
+    return catch_up(store, [vault], is_complete=is_complete, may_ship=may_ship)
 
 
 MakeBatches = Callable[[Callable[[list[Waiting]], None], str], Batches]
@@ -117,6 +127,11 @@ class VaultLink:
         self._tail_heads: dict[AccountId, Head] = {}
         self._tail_lock = make_lock()
         self._known: dict[AccountId, Head] = {}
+        self._confirmed: dict[AccountId, int] = {}
+        """The last record of each account whose sync returned here."""
+        self._refreshed = float("-inf")
+        self.may_ship: MayShip = at_once
+        """What may be brought to it when it follows; `Confirming` knows."""
         self._level: set[AccountId] = set()
         """Accounts of which the store has no less than the vault had when it was opened."""
         self._unfit: dict[AccountId, KeepwellError] = {}
@@ -165,15 +180,26 @@ class VaultLink:
         with self._behind_lock:
             return len(self._behind | self._under_way)
 
+    def has_confirmed(self, account: AccountId, sequence: int) -> bool:
+        """Whether the vault has this record, as far as this process knows; of one that never was there nobody knows."""
+        if self._vault is None or sequence <= self._confirmed.get(account, 0):
+            return True
+        return sequence <= self._vault.head(account).sequence
+
     def note_lagging(self) -> None:
         """Note every account of which the store has more than the vault is known to have.
 
-        What a process had noted goes with it, however it ends; so those that come after it look.
+        What a process had noted goes with it, however it ends; so those that come after it look. Nor does anybody else
+        see that a vault has more than the store since it was made good from another one: then it goes down, is opened
+        anew, and brings that back. Raises Unavailable.
         """
         heads = {account: head for account, head in self._store.read_heads() if isinstance(head, Head)}
         for one in plan_ship(heads, {**self.vault.heads(), **self._known}):
             if one.relation is Relation.STORE_AHEAD:
                 self.note(one.account)
+            elif one.relation is Relation.STORE_BEHIND and one.account in heads:
+                self._level.discard(one.account)
+                self._require_level(one.account)
 
     def require(self, account: AccountId | None = None) -> None:
         """Raise Unavailable when no write may begin now, because this vault could not confirm it.
@@ -213,10 +239,11 @@ class VaultLink:
         """Ship what the vault lacks, as far as it was noted. Raises Fenced, StorageFault."""
         with self._behind_lock:
             self._under_way, self._behind = self._behind, set()
-            left = self._under_way
+            left: AbstractSet[AccountId] = self._under_way
         try:
-            shipped = ship(self.vault, self._store, sorted(left))
-            left = set(shipped.failures)
+            shipped = ship(self.vault, self._store, sorted(left), may_ship=self.may_ship)
+            left = shipped.failures.keys() | shipped.waiting
+            self._see_what_others_shipped(shipped.waiting)
             for account in self._under_way:
                 self._unfit.pop(account, None)
             self._unfit.update(shipped.failures)
@@ -228,6 +255,13 @@ class VaultLink:
         if shipped.failures:
             self.vault.refresh()  # what is damaged here another process may have shipped: the next try begins behind it
         return shipped
+
+    def _see_what_others_shipped(self, waiting: AbstractSet[AccountId]) -> None:
+        """What another process of the server confirmed this one does not know; that one brings it here as well."""
+        now = self._clock.monotonic()
+        if waiting and now - self._refreshed >= WAITING_SECONDS:
+            self._refreshed = now
+            self.vault.refresh()
 
     def tail_size(self) -> int:
         """Bytes that are confirmed by a tail and in no pack."""
@@ -278,8 +312,12 @@ class VaultLink:
         for account in missed | self._known.keys():
             self.note(account)
         self._known.clear()
+        self._confirmed.clear()
         self._level.clear()
-        done = self._compare(self._store, self._vault, again=again, is_complete=self.role is Role.CONFIRMS)
+        is_complete = self.role is Role.CONFIRMS
+        done = self._compare(self._store, self._vault, again=again, is_complete=is_complete, may_ship=self.may_ship)
+        for account in done.waiting:
+            self.note(account)
         self.catch_up()
         self._down = self._outage = None
         for outage in [one for one in self.outages if not one.until]:
@@ -345,6 +383,7 @@ class VaultLink:
         for account in accounts:
             if account not in shipped.failures:
                 self._known[account] = self.vault.head(account)
+                self._confirmed[account] = self._known[account].sequence
         return {**refused, **shipped.failures}
 
     def _begin_tail(self) -> Tail | None:
@@ -397,6 +436,7 @@ class VaultLink:
         tail.append(lines, {account: (head.sequence, head.hash) for account, head in heads.items()})
         self.vault.require_epoch()
         self._tail_heads.update(heads)
+        self._confirmed.update((account, head.sequence) for account, head in heads.items())
         self.shipped_records += len(new)
 
 

@@ -68,6 +68,17 @@ class Shipped:
     records: int = 0
     accounts: int = 0
     failures: Mapping[AccountId, KeepwellError] = field(default_factory=dict)
+    waiting: frozenset[AccountId] = frozenset()
+    """Accounts that may not be shipped yet."""
+
+
+MayShip = Callable[[AccountId, int], bool]
+"""Whether an account may be shipped now, up to this record, which is its last."""
+
+
+def at_once(_account: AccountId, _sequence: int) -> bool:
+    """Whatever it is."""
+    return True
 
 
 def plan_ship(store: Mapping[AccountId, Head], vault: Mapping[AccountId, Head]) -> list[Comparison]:
@@ -78,7 +89,12 @@ def plan_ship(store: Mapping[AccountId, Head], vault: Mapping[AccountId, Head]) 
 
 
 def ship(
-    vault: Vault, store: Store, accounts: Iterable[AccountId], progress: Callable[[AccountId], None] = lambda _one: None
+    vault: Vault,
+    store: Store,
+    accounts: Iterable[AccountId],
+    progress: Callable[[AccountId], None] = lambda _one: None,
+    *,
+    may_ship: MayShip = at_once,
 ) -> Shipped:
     """Put what the store has of these accounts and the vault's packs have not into packs; durable on return.
 
@@ -87,6 +103,7 @@ def ship(
     """
     shipment = _Shipment(vault)
     failures: dict[AccountId, KeepwellError] = {}
+    waiting: set[AccountId] = set()
     for account in accounts:
         try:
             with store.account(account).reading() as snapshot:
@@ -96,11 +113,13 @@ def ship(
                 raise
             failures[account] = error
             continue
-        if run is not None:
+        if run is not None and not may_ship(account, run.last):
+            waiting.add(account)
+        elif run is not None:
             shipment.add(run)
         progress(account)
     shipment.finish()
-    return Shipped(shipment.records, shipment.accounts, failures)
+    return Shipped(shipment.records, shipment.accounts, failures, frozenset(waiting))
 
 
 def run_of(snapshot: Snapshot, after: Head, put_blob: Callable[[bytes], str]) -> Run | None:
