@@ -183,9 +183,9 @@ def test_a_vault_that_follows_gets_nothing_that_is_not_confirmed(medium: MemoryM
     desk.close()
 
 
-def test_what_another_process_confirmed_it_brings_to_the_follower_itself(medium: MemoryMedium) -> None:
+def test_what_another_process_confirmed_it_brings_to_the_follower_itself() -> None:
     """The first process does not know that it was confirmed, and sees a while later that it is there."""
-    far, roles = medium_with(appends=False), (Role.CONFIRMS, Role.FOLLOWS)
+    medium, far, roles = medium_with(appends=True), medium_with(appends=False), (Role.CONFIRMS, Role.FOLLOWS)
     first = Desk([medium, far], roles=roles).open()
     second = Desk([medium, far], roles=roles, store=first.store, clock=first.clock)
     second.epochs = first.epochs
@@ -202,6 +202,25 @@ def test_what_another_process_confirmed_it_brings_to_the_follower_itself(medium:
     follower.catch_up()
     follower.catch_up()
     assert follower.behind() == 0
+    second.close()
+    first.close()
+
+
+def test_what_another_process_confirmed_is_brought_once_it_is_in_a_pack() -> None:
+    """It may have died before it brought that to the follower, or not know of a follower that was just added."""
+    medium, far, roles = medium_with(appends=True), medium_with(appends=False), (Role.CONFIRMS, Role.FOLLOWS)
+    first = Desk([medium, far], roles=roles).open()
+    second = Desk([medium], store=first.store, clock=first.clock)
+    second.epochs = {0: first.epochs[0]}
+    second.open()
+    second.links[0]._entropy = SeededEntropy(2)
+    first.links[1].note(ANNA)
+    second.write(put("one"))
+    assert first.links[1].catch_up().waiting == {ANNA}
+    second.links[0].roll()
+    first.clock.advance(WAITING_SECONDS)
+    assert first.links[1].catch_up().waiting == frozenset()
+    assert names_in(far) == ["one"]
     second.close()
     first.close()
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -43,7 +43,7 @@ RETRY_SECONDS: Final = 5
 """When a client whose write could not be confirmed may try again."""
 
 WAITING_SECONDS: Final = 60.0
-"""How often it is looked whether others brought what may not be brought yet."""
+"""How often it is looked whether other processes brought what is waited for."""
 
 Done = Callable[[BaseException | None], None]
 
@@ -181,9 +181,15 @@ class VaultLink:
             return len(self._behind | self._under_way)
 
     def has_confirmed(self, account: AccountId, sequence: int) -> bool:
-        """Whether the vault has this record, as far as this process knows; of one that never was there nobody knows."""
+        """Whether the vault has this record, as far as this process knows; of one that never was there nobody knows.
+
+        Another process may have confirmed it: now and then it is looked whether that one has shipped it by now.
+        """
         if self._vault is None or sequence <= self._confirmed.get(account, 0):
             return True
+        if sequence > self._vault.head(account).sequence:
+            with suppress(StorageFault):
+                self._see_what_others_shipped()
         return sequence <= self._vault.head(account).sequence
 
     def note_lagging(self) -> None:
@@ -243,7 +249,8 @@ class VaultLink:
         try:
             shipped = ship(self.vault, self._store, sorted(left), may_ship=self.may_ship)
             left = shipped.failures.keys() | shipped.waiting
-            self._see_what_others_shipped(shipped.waiting)
+            if shipped.waiting:
+                self._see_what_others_shipped()
             for account in self._under_way:
                 self._unfit.pop(account, None)
             self._unfit.update(shipped.failures)
@@ -256,10 +263,9 @@ class VaultLink:
             self.vault.refresh()  # what is damaged here another process may have shipped: the next try begins behind it
         return shipped
 
-    def _see_what_others_shipped(self, waiting: AbstractSet[AccountId]) -> None:
-        """What another process of the server confirmed this one does not know; that one brings it here as well."""
+    def _see_what_others_shipped(self) -> None:
         now = self._clock.monotonic()
-        if waiting and now - self._refreshed >= WAITING_SECONDS:
+        if now - self._refreshed >= WAITING_SECONDS:
             self._refreshed = now
             self.vault.refresh()
 
