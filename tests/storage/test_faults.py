@@ -279,6 +279,27 @@ def test_a_snapshot_that_cannot_begin_gives_its_connection_back(
         assert names(snapshot) == ["bob"]
 
 
+def test_a_snapshot_that_is_interrupted_as_it_begins_leaves_nothing_behind(store: SqliteStore) -> None:
+    """Ctrl-C comes through as itself, and whether that connection has begun nobody needs to know: it is closed."""
+    account = store.create(ANNA, [make()])
+    done(account, put("bob"))
+    connection = account._borrow()
+
+    def press_control_c(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    connection.exec_trace = press_control_c
+    account._idle.append(connection)
+    with pytest.raises(KeyboardInterrupt):
+        account.reading().__enter__()
+    with pytest.raises(apsw.ConnectionClosedError):
+        connection.execute("BEGIN")
+    assert account._idle == []
+    done(account, put("eve"))
+    with account.reading() as snapshot:
+        assert names(snapshot) == ["bob", "eve"]
+
+
 def test_another_process_that_writes_for_long_is_told(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""A disk that is really full, when nothing is open that reading could go on with."""
+"""A disk that is really full, with something open that reading could go on with, and with nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from keepwell.model.errors import StorageFault
+from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.model.weight import Weight
 from keepwell.services.check import Checker
+from keepwell.storage import sqlite_files
 from keepwell.storage.moves import Moves
 from keepwell.storage.sqlite import SqliteStore
 from tests.storage.contract_suite import ANNA, done, friends, make, names, put
@@ -105,3 +106,50 @@ def test_another_process_sees_on_a_full_disk_that_an_account_was_moved(disk: Pat
         ballast.unlink()
         moves.note()
         assert moves.word() != bytes(len(word))
+
+
+def test_what_is_open_for_reading_is_read_on(disk: Path) -> None:
+    """A write that finds no room leaves the reader that is open as it is; with room writing goes on as well."""
+    with closing(SqliteStore(disk)) as store:
+        account = store.create(ANNA, [make()])
+        done(account, put("a"))
+        with account.reading() as snapshot:
+            assert names(snapshot) == ["a"]
+        [reader] = account._idle
+        ballast = fill(disk)
+        with pytest.raises(StorageFault, match="full"):
+            account.transact([put("b", b"x" * 20_000)])
+        assert (account._idle, account._writer) == ([reader], None)
+        with account.reading() as snapshot:
+            assert names(snapshot) == ["a"]
+        ballast.unlink()
+        done(account, put("b", b"x" * 20_000))
+        with account.reading() as snapshot:
+            assert names(snapshot) == ["a", "b"]
+
+
+def test_without_room_to_share_it_whoever_else_reads_has_to_wait(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while he is told to try again: it is in use, and nothing is wrong with it. So is who writes or checks."""
+    with closing(SqliteStore(disk)) as before:
+        done(before.create(ANNA, [make()]), put("a"))
+    ballast = fill(disk)
+    monkeypatch.setattr(sqlite_files, "BUSY_MILLISECONDS", 1)
+    with closing(SqliteStore(disk)) as store, closing(SqliteStore(disk)) as another:
+        for place in (store.account(ANNA), another.account(ANNA)):
+            waiting = [
+                lambda place=place: place.reading().__enter__(),
+                place.version,
+                lambda place=place: place.transact([put("b")]),
+                place.check_medium,
+                place.prove_readable,
+            ]
+            with store.account(ANNA).reading() as snapshot:
+                for each in waiting:
+                    with pytest.raises(Unavailable) as caught:
+                        each()
+                    assert not isinstance(caught.value, StorageFault)
+                assert names(snapshot) == ["a"]
+        with another.account(ANNA).reading() as snapshot:
+            assert names(snapshot) == ["a"]
+        ballast.unlink()
+        assert (store.suspects.all(), another.account(ANNA).check_medium()) == ([], [])

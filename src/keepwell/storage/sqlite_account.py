@@ -213,10 +213,16 @@ class SqliteAccount:
             rebuild_projections(connection, self.account, self._blobs, indexer)
 
     def check_medium(self) -> list[str]:
-        """What is wrong with the file itself: a sentence for each bad page and each broken structure."""
+        """What is wrong with the file itself: a sentence for each bad page and each broken structure.
+
+        Raises StorageFault, Unavailable: what cannot be looked at is not damaged by that.
+        """
         with self._write_lock:
             self._abandon_writer()
-            return check_file(self._path)
+            try:
+                return check_file(self._path)
+            except (apsw.Error, OSError) as error:
+                raise storage_fault(self.account, "check it", error) from error
 
     def close(self) -> None:
         """Close what is idle now and the rest when it is given back."""
@@ -356,11 +362,8 @@ class SqliteAccount:
         return connection
 
     def _connect_alone(self) -> apsw.Connection:
-        """A connection for one reader on a full disk. Raises as `_connect`, and Unavailable while others read."""
-        try:
-            connection = self._connect(alone=True)
-        except apsw.BusyError as error:
-            raise Unavailable(f"{self.account} is in use, and its disk has no room to share it") from error
+        """A connection for one reader on a full disk. Raises as `_connect`, and BusyError while others read."""
+        connection = self._connect(alone=True)
         self._alone.add(connection)
         return connection
 
@@ -403,8 +406,13 @@ class SqliteAccount:
         self._proven = True
 
 
-def storage_fault(account: AccountId, doing: str, error: Exception) -> StorageFault:
-    """The error for what SQLite or the file system could not do with an account."""
+def storage_fault(account: AccountId, doing: str, error: Exception) -> Unavailable:
+    """The error for what SQLite or the file system could not do with an account.
+
+    A StorageFault, but for a file that somebody has for himself (a reader on a full disk): nothing is wrong with that.
+    """
+    if isinstance(error, apsw.BusyError):
+        return Unavailable(f"{account} was in use by another for too long while trying to {doing}: {error}")
     return StorageFault(
         f"the medium of {account} failed while trying to {doing}: {error}",
         hint="Nothing more is acknowledged there until the file was opened anew and proven. Run: keepwell check",
