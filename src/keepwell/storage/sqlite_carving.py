@@ -215,12 +215,10 @@ def _cell_starts(octets: bytes, at: int, start: int) -> Iterator[int]:
     a part of it, so each length that it can have is tried.
     """
     for end in (_number_before(octets, at, start)[1], at):
-        begin = end - 1
-        while begin >= start:
+        for begin in range(end - 1, max(start, end - _LENGTH_OCTETS_MAX) - 1, -1):
             yield begin - start
             yield begin - start - _CHILD_OCTETS
-            begin -= 1
-            if not octets[begin] & 0x80 or end - begin > _LENGTH_OCTETS_MAX:
+            if not octets[begin - 1] & 0x80:
                 break
 
 
