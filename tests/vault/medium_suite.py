@@ -266,6 +266,17 @@ class LogContract:
         log.close()
         assert names(medium) == []
 
+    def test_a_log_that_was_removed_confirms_nothing(self, medium: Medium) -> None:
+        """Nobody would find what is in it: an append is a StorageFault, then and always, and brings nothing back."""
+        log = log_of(medium)
+        log.append(b"first\n")
+        medium.remove("tails/one.jsonl")
+        for _ in range(2):
+            with pytest.raises(StorageFault):
+                log.append(b"second\n")
+        log.close()
+        assert names(medium) == []
+
     def test_a_closed_log_takes_nothing(self, medium: Medium) -> None:
         """After closing, which may be done twice, an append is a StorageFault and changes nothing."""
         log = log_of(medium)

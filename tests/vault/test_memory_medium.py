@@ -147,6 +147,18 @@ def test_an_append_that_was_not_synced_is_there_in_part(stays: int) -> None:
     assert medium.read("tails/one.jsonl").rstrip(b"\n") == (b"kept\n" + b"last\n"[:stays]).rstrip(b"\n")
 
 
+def test_bytes_of_a_log_that_was_removed_do_not_come_back() -> None:
+    """Its name went for certain, whatever was under way in it."""
+    medium = MemoryMedium()
+    log = log_of(medium)
+    medium.syncing = FailsSync("append")
+    with pytest.raises(StorageFault):
+        log.append(b"last\n")
+    medium.remove("tails/one.jsonl")
+    medium.cut(lambda most: most)
+    assert names(medium) == []
+
+
 def killed(_operation: str, _name: str) -> None:
     """A hook for the sync: the process ends before it."""
     raise KeyboardInterrupt

@@ -175,12 +175,13 @@ class MemoryMedium:
             self._unsynced = []
 
     def append(self, name: str, before: bytes, octets: bytes) -> None:
-        """For logs: let `octets` come behind what was there before, and sync them."""
+        """For logs: let `octets` come behind what was there before, and sync them. Raises StorageFault."""
         change = _Bytes(name, before, octets)
         with self._lock:
+            if name not in self._objects:
+                raise StorageFault(f"appending to {name} failed: it was removed")
             self._unsynced.append(change)
-            if name in self._objects:
-                self._objects[name] = before + octets + _SPACE_AHEAD
+            self._objects[name] = before + octets + _SPACE_AHEAD
         try:
             self.syncing("append", name)
         except StorageFault:
