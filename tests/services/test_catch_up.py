@@ -21,7 +21,7 @@ from keepwell.storage.contract import Head
 from keepwell.storage.memory import MemoryStore
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.memory_medium import MemoryMedium
-from keepwell.vault.ship import pack_tails
+from keepwell.vault.ship import pack_tails, ship
 from keepwell.vault.vault import Vault
 from tests.services.vault_desk import ANNA, BERT, OTHER, Desk, establish, looked_at, make, names_in, put
 
@@ -323,6 +323,20 @@ def test_a_tail_that_the_store_lacks_is_not_removed(medium: MemoryMedium) -> Non
     empty.create(ANNA, [make()])
     pack_tails(vault, empty)
     assert names_in(medium) == ["one"]
+
+
+def test_a_tail_of_an_account_that_the_store_lacks_is_not_removed(medium: MemoryMedium) -> None:
+    """Packs lead as far, and that they have the same records only a store could say that shipped them."""
+    desk = Desk([medium], store=MemoryStore()).open()
+    desk.write(put("one"))
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    tails = vault.tails()
+    ship(vault, desk.store, [ANNA])
+    pack_tails(vault, MemoryStore())
+    assert [info.name for info in medium.list("tails/")] == tails != []
+    pack_tails(vault, desk.store)
+    assert (list(medium.list("tails/")), names_in(medium)) == ([], ["one"])
 
 
 def test_a_damaged_tail_stays_while_it_proves_what_nothing_else_has(medium: MemoryMedium) -> None:

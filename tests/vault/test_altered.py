@@ -73,13 +73,14 @@ def test_an_added_object_is_there_in_every_way() -> None:
 
 
 def test_nothing_is_written_through_the_view() -> None:
-    """Creating, removing and logs are refused, and the medium below is as before."""
+    """Creating, removing, logs and settling them are refused, and the medium below is as before."""
     below = medium()
     altered = AlteredMedium(below, Alteration())
     for write in (
         lambda: altered.create("packs/c", b""),
         lambda: altered.remove("packs/a"),
         lambda: altered.open_log("t"),
+        lambda: altered.settle("tails/"),
     ):
         with pytest.raises(BadRequest, match="only read"):
             write()

@@ -49,6 +49,17 @@ def test_changed_bytes_are_found() -> None:
         parse_lines(lines_of(journal).replace(b'"one"', b'"two"'))
 
 
+@pytest.mark.parametrize("text", ["//?=", "//", "é"], ids=["another sign", "cut off", "no ASCII"])
+def test_bytes_that_are_no_base64_are_found(text: str) -> None:
+    """What is no text travels as base64, all of which is read strictly."""
+    journal = Journal()
+    journal.put("bob", b"\xff\xfe")
+    octets = lines_of(journal)
+    assert parse_lines(octets)[-1].body == b"\xff\xfe"
+    with pytest.raises(Damaged, match=r"record 3 of .*: its bytes are no base64"):
+        parse_lines(octets.replace(b'"//4="', f'"{text}"'.encode()))
+
+
 def test_a_record_with_fields_of_a_newer_format_proves_itself() -> None:
     """What is not known here is covered by the hash all the same, and does not make a record wrong."""
     journal = Journal()

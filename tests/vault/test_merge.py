@@ -242,7 +242,8 @@ def test_records_that_are_there_twice_are_kept_once() -> None:
     ]
 
 
-def test_of_a_record_that_is_there_twice_the_line_with_the_bytes_is_kept() -> None:
+@pytest.mark.parametrize("bare_first", [True, False])
+def test_of_a_record_that_is_there_twice_the_line_with_the_bytes_is_kept(bare_first: bool) -> None:
     """Whichever of the packs came first."""
     made = Filled()
     made.grow(ANNA, cards=1)
@@ -250,9 +251,9 @@ def test_of_a_record_that_is_there_twice_the_line_with_the_bytes_is_kept() -> No
         run = run_of(snapshot, NOTHING, made.vault.put_blob)
         bare = b"".join(render_line(msgspec.structs.replace(one, body=None)) for one in snapshot.carried())
     assert run is not None
-    made.vault.put_pack([msgspec.structs.replace(run, lines=bare)], level=SHIP_LEVEL)
-    made.vault.put_pack([run], level=SHIP_LEVEL)
-    merged = merge(made.vault, Merge(tuple(packs_of(made))))
+    runs = [msgspec.structs.replace(run, lines=bare), run]
+    names = [made.vault.put_pack([one], level=SHIP_LEVEL).name for one in (runs if bare_first else runs[::-1])]
+    merged = merge(made.vault, Merge(tuple(names)))
     assert next(lines_in(made, merged)).lines == run.lines
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from keepwell.storage.contract import Carried
 from keepwell.vault.keys import Recipients
+from keepwell.vault.lines import render_line
 from keepwell.vault.memory_medium import MemoryMedium
-from keepwell.vault.pack import Frame, read_index
+from keepwell.vault.pack import Frame, read_index, render_pack
 from keepwell.vault.reading import read_account
 from keepwell.vault.reindexing import reindexed
 from keepwell.vault.repair import repair_vault
@@ -21,7 +22,10 @@ from keepwell.vault.sealing import AgeSeal, PlainSeal
 from keepwell.vault.vault import Vault
 from keepwell.vault.verify import Grade, verify
 from tests.vault.filled import Filled
-from tests.vault.journals import ANNA, BERT
+from tests.vault.journals import ANNA, BERT, Journal
+
+AT = "2026-11-23T08:00:00.000000Z"
+FIRST_WORD = len(b"age-encryption.org/v1\n")
 
 
 def plain() -> Filled:
@@ -114,6 +118,31 @@ def test_a_pack_with_a_damaged_frame_and_a_damaged_index_stays_until_somebody_lo
     done = repair_vault(writing, verify(writing, Grade.CONTENT).findings, made.store)
     assert name in done.failures
     assert made.medium.exists(name)
+
+
+@pytest.mark.parametrize("make", [plain, sealed])
+def test_a_pack_that_was_cut_off_gives_the_frames_that_are_whole(make: Callable[[], Filled]) -> None:
+    """Cut behind the word by which one is known: nothing of it counts, and it is known that something is missing."""
+    made = make()
+    _name, stored = the_pack(made)
+    index = read_index(stored)
+    assert index is not None
+    first, last = index.frames
+    for left in range(last.offset + FIRST_WORD, last.offset + last.length, 7):
+        found, is_all = reindexed(stored[:left], index.vault, made.seal)
+        assert (found.frames, is_all) == ((without_ledger(first),), False), left
+
+
+@pytest.mark.parametrize("lines", [[0, 1, 3], [0, 2, 1, 3], [0, 1, 1]], ids=["gap", "order", "twice"])
+def test_a_frame_whose_records_do_not_follow_each_other_is_none(lines: list[int]) -> None:
+    """Each of them proves itself; that they are an account's successive records only their chain says."""
+    journal = Journal()
+    journal.put("bob")
+    journal.put("eve")
+    run = journal.run(lines=[render_line(journal.carried[place]) for place in lines])
+    stored, _index = render_pack([run, Journal(BERT).run()], vault="v", epoch=1, at=AT, seal=PlainSeal())
+    found, is_all = reindexed(stored, "v", PlainSeal())
+    assert ([frame.account for frame in found.frames], is_all) == ([BERT], False)
 
 
 def test_a_manifest_keeps_the_ledger_that_a_damaged_index_does_not_tell() -> None:

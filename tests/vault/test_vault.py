@@ -15,7 +15,7 @@ from keepwell.vault.vault import Vault, open_vault
 from keepwell.vault.verify import Grade, verify
 from tests.support.clock import FakeClock
 from tests.vault.journals import ANNA, BERT, Journal
-from tests.vault.vaults import PLAIN, SERVER, fill, new_vault, reopened
+from tests.vault.vaults import PLAIN, SERVER, damage, fill, new_vault, reopened
 
 
 @pytest.fixture
@@ -113,6 +113,45 @@ def test_a_pack_that_another_process_removed_is_forgotten_when_others_have_all_o
     assert {pack.name for pack in vault.packs()} == {large, lost}
     assert (vault.head(ANNA).sequence, vault.head(BERT).sequence) == (9, 2)
     assert lost in {one.object for one in verify(vault, Grade.EXISTENCE).findings}
+
+
+def test_a_pack_that_goes_while_one_looks_is_told_and_not_counted(vault: Vault, medium: MemoryMedium) -> None:
+    """It was listed, and merged away before its index was read; who looks again does not find it."""
+    small = fill(vault, journal_of(4))
+
+    def merge_away(operation: str, name: str) -> None:
+        if (operation, name) == ("read_range", small):
+            medium.take_away(small)
+
+    medium.before = merge_away
+    found = reopened(vault)
+    assert (found.packs(), [type(one) for one in found.problems]) == ([], [NotThere])
+    found.look()
+    assert (found.packs(), found.problems) == ([], [])
+
+
+def test_a_pack_with_a_damaged_index_that_comes_later_is_told_and_not_counted(vault: Vault) -> None:
+    """Of which epoch it is nobody can tell: so it may be relied upon by nobody, and it is no stray either."""
+    other = reopened(vault)
+    other.resume(1, SERVER.server)
+    name = fill(other, journal_of(4))
+    damage(other, name, other.packs()[0].size - 20)
+    vault.refresh()
+    assert (vault.packs(), vault.strays) == ([], frozenset())
+    assert [name in one.message for one in vault.problems] == [True]
+
+
+def test_what_is_here_is_published_when_the_manifest_names_it(vault: Vault) -> None:
+    """Every pack and no other; whoever looks for the first time sees the same."""
+    assert not vault.is_published()
+    vault.put_manifest()
+    assert vault.is_published()
+    name = fill(vault, journal_of(4))
+    assert not vault.is_published()
+    vault.put_manifest()
+    assert (vault.is_published(), reopened(vault).is_published()) == (True, True)
+    vault.remove_pack(name)
+    assert not vault.is_published()
 
 
 def test_what_a_server_wrote_after_its_epoch_had_ended_does_not_count(vault: Vault) -> None:

@@ -30,7 +30,7 @@ from keepwell.vault.verify_content import verify_content, verify_object
 from keepwell.vault.verify_records import verify_records
 from tests.vault.filled import PHOTO, Filled, filled
 from tests.vault.journals import ANNA, BERT, Journal
-from tests.vault.vaults import fill, new_vault
+from tests.vault.vaults import damage, fill, new_vault
 
 
 @pytest.fixture
@@ -331,6 +331,16 @@ def test_a_pack_that_cannot_be_read_is_damage_by_records_too() -> None:
     vault.medium.before = fail
     [finding] = verify_records(vault, [ANNA, BERT]).findings
     assert (finding.object, finding.message) == (ANNA, "the disk does not answer")
+
+
+def test_a_frame_that_a_restore_would_not_need_is_verified_too() -> None:
+    """Another pack has all of it. Damage in it is told all the same, and the other account is looked at."""
+    vault, journal, beside = new_vault(), Journal(), Journal(BERT)
+    journal.put("bob")
+    small, _whole, _beside = fill(vault, journal, 1, 2), fill(vault, journal), fill(vault, beside)
+    damage(vault, small)
+    [finding] = verify_records(vault, [ANNA, BERT]).findings
+    assert (finding.object, finding.weight) == (small, Weight.DAMAGE)
 
 
 def test_without_a_key_records_are_not_verified() -> None:
