@@ -133,7 +133,7 @@ def test_a_pack_that_was_cut_off_gives_the_frames_that_are_whole(make: Callable[
         assert (found.frames, is_all) == ((without_ledger(first),), False), left
 
 
-@pytest.mark.parametrize("lines", [[0, 1, 3], [0, 2, 1, 3], [0, 1, 1]], ids=["gap", "order", "twice"])
+@pytest.mark.parametrize("lines", [[], [0, 1, 3], [0, 2, 1, 3], [0, 1, 1]], ids=["none", "gap", "order", "twice"])
 def test_a_frame_whose_records_do_not_follow_each_other_is_none(lines: list[int]) -> None:
     """Each of them proves itself; that they are an account's successive records only their chain says."""
     journal = Journal()
