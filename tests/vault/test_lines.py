@@ -49,7 +49,7 @@ def test_changed_bytes_are_found() -> None:
         parse_lines(lines_of(journal).replace(b'"one"', b'"two"'))
 
 
-@pytest.mark.parametrize("text", ["//?=", "//", "é"], ids=["another sign", "cut off", "no ASCII"])
+@pytest.mark.parametrize("text", ["//?4=", "//4", "é"], ids=["another sign", "cut off", "no ASCII"])
 def test_bytes_that_are_no_base64_are_found(text: str) -> None:
     """What is no text travels as base64, all of which is read strictly."""
     journal = Journal()
