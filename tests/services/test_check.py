@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,27 @@ def fill(here: Desk) -> None:
 def check(data: Path, account: AccountId) -> list[Finding]:
     with closing(SqliteStore(data)) as store:
         return Checker(store).check(account)
+
+
+@contextmanager
+def files_that_may_be_opened(count: int) -> Iterator[None]:
+    """So many more than are open now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(int(one.name) for one in Path("/dev/fd").iterdir()) + count + 2, hard)
+    )
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/", os.O_RDONLY))
+        for _ in range(count):
+            os.close(taken.pop())
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def check_folder(data: Path) -> list[Finding]:
@@ -324,3 +347,21 @@ def test_findings_are_bounded() -> None:
         findings.damage(f"record {number}", "wrong")
     assert len(findings.all()) == FINDINGS_MAX + 1
     assert "5 more" in findings.all()[-1].message
+
+
+def test_what_cannot_be_opened_beside_too_many_files_is_not_called_damaged(
+    whole: tuple[Path, AccountId], tmp_path: Path
+) -> None:
+    """However many may still be opened: it is told as not read, or all of it was read and is whole."""
+    data, account = tmp_path / "data", whole[1]
+    shutil.copytree(whole[0], data)
+    found: list[set[Weight]] = []
+    while not found or found[-1]:
+        with closing(SqliteStore(data)) as store:
+            checker = Checker(store)
+            store.account(account)
+            store.account(account)  # what is needed to find it again is open now
+            with files_that_may_be_opened(len(found)):
+                found.append({one.weight for one in checker.check(account)})
+    assert len(found) > 2
+    assert all(Weight.UNREAD in weights and Weight.DAMAGE not in weights for weights in found[:-1])

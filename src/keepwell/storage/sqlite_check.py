@@ -61,10 +61,13 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_for_now(error: BaseException) -> bool:
-    """Whether an error comes from what passes: a full disk, too many open files, another's lock."""
+    """Whether an error comes from what passes: a full disk, too many open files, another's lock.
+
+    SQLite does not say why it cannot open a file; what is in the file it has not seen.
+    """
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return True
-    if is_full(error) or isinstance(error, apsw.BusyError | apsw.LockedError):
+    if is_full(error) or isinstance(error, apsw.BusyError | apsw.LockedError | apsw.CantOpenError):
         return True
     return error.__cause__ is not None and is_for_now(error.__cause__)
 
