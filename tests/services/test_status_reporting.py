@@ -264,7 +264,7 @@ def test_a_vault_counts_as_behind_while_something_is_being_shipped(desk: Desk, m
     desk.open()
     seen = []
 
-    def failing(*_arguments: object) -> None:
+    def failing(*_arguments: object, **_options: object) -> None:
         seen.append(desk.links[0].behind())
         raise Unavailable("not now")
 
