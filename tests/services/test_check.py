@@ -360,7 +360,6 @@ def test_what_cannot_be_opened_beside_too_many_files_is_not_called_damaged(
         with closing(SqliteStore(data)) as store:
             checker = Checker(store)
             store.account(account)
-            store.account(account)  # what is needed to find it again is open now
             with files_that_may_be_opened(len(found)):
                 found.append({one.weight for one in checker.check(account)})
     assert len(found) > 2

@@ -81,7 +81,9 @@ class Checker:
     def check(self, account: AccountId) -> list[Finding]:
         """Everything that is wrong with one account."""
         findings = self._findings(account)
-        place = self._store.account(account)
+        place = findings.attempt("file", lambda: self._store.account(account))
+        if place is None:
+            return findings.all()
         if isinstance(place, OwnMedium):
             for sentence in findings.attempt("file", place.check_medium) or []:
                 findings.damage("file", sentence)

@@ -241,7 +241,10 @@ class SqliteStore:
 
     def _is_current(self, opened: SqliteAccount) -> bool:
         """Whether the account still has this file: looked up only when some account was set aside since."""
-        word = self._moves.word()
+        try:
+            word = self._moves.word()
+        except OSError as error:
+            raise storage_fault(opened.account, "look whether it was moved", error) from error
         if opened.seen_in_place != word:
             if not opened.is_in_place():
                 return False
