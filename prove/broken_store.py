@@ -24,7 +24,7 @@ from keepwell.services.repair import Outcome
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore
 from keepwell.vault.verify import Grade, verify
-from prove.broken_vault import Changes, Fault, require_everything
+from prove.broken_vault import Fault, break_files, require_everything
 from prove.case import FailedError, Unit
 from prove.served import Truth, require_right, require_right_directory
 from prove.small_world import VAULT_NAME, SeedClock, SeedEntropy, SmallWorld
@@ -75,22 +75,13 @@ class BrokenStore:
     def _store(self) -> SqliteStore:
         return SqliteStore(self._world.data, self._clock, self._entropy)
 
-    def _break(self, changes: Changes) -> None:
-        for name, octets in changes.items():
-            path = self._world.data / name
-            if octets is None:
-                path.unlink()
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(octets)
-
     def try_bytes(self, fault: Fault) -> None:
         """The same for a blob, and only what reads it: a server that has everything open serves it on as it breaks."""
         if self._open is None:
             self._world.write(vault=False)
             self._open = self._store()
         self._unit.figures["tried"] += 1
-        self._break(fault.changes)
+        break_files(self._world.data, fault.changes)
         try:
             for truth in self._truths:
                 self._unit.figures["answers refused"] += require_right(self._open, truth, blobs_only=True)
@@ -105,7 +96,7 @@ class BrokenStore:
         with closing(self._store()) as store:
             for account in accounts:
                 store.account(account).version()
-            self._break(fault.changes)
+            break_files(self._world.data, fault.changes)
             refused = [require_right(store, one, ITEMS_ONE_OF) for one in self._truths if one.account in accounts]
             if SYSTEM_ACCOUNT in accounts:
                 refused.append(require_right_directory(store, self._world))
@@ -114,7 +105,7 @@ class BrokenStore:
     def _check(self, fault: Fault) -> bool:
         """Whether checking names it; what it does not name is of no consequence, or made good by a start."""
         self._world.write(vault=False)
-        self._break(fault.changes)
+        break_files(self._world.data, fault.changes)
         with closing(self._store()) as store:
             found = self._damage(store, self._accounts_of(fault))
         if not found:
@@ -140,7 +131,7 @@ class BrokenStore:
 
     def _start(self, fault: Fault) -> None:
         self._world.write()
-        self._break(fault.changes)
+        break_files(self._world.data, fault.changes)
         told: list[str] = []
         try:
             prepare(self._world.data, "server", told.append, clock=self._clock, entropy=self._entropy)

@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from keepwell.app.restore import restore
@@ -24,7 +25,7 @@ from keepwell.model.record import Op, digest_of
 from keepwell.model.weight import Weight
 from keepwell.services.catch_up import catch_up
 from keepwell.services.restoring.logins import read_logins
-from keepwell.services.restoring.restore import RestoreOrder
+from keepwell.services.restoring.restore import Restored, RestoreOrder
 from keepwell.services.restoring.sources import close_sources, holding_of, open_sources
 from keepwell.services.vaults import Vaults
 from keepwell.storage.contract import Head, Snapshot
@@ -76,7 +77,7 @@ class BrokenVault:
         """Break it, do everything, put it right; what was not as it must be is told by `close`."""
         try:
             with closing(self._vaults.open_to_write(VAULT_NAME)) as served:
-                self._break(fault.changes)
+                break_files(self._world.vault, fault.changes)
                 self._require_named(served, fault, Grade.CONTENT)
                 found_by = self._look_at_it_anew(fault)
                 if restore_too:
@@ -101,7 +102,7 @@ class BrokenVault:
         ((name, _octets),) = fault.changes.items()
         try:
             with closing(self._vaults.open_to_write(VAULT_NAME)) as served:
-                self._break(fault.changes)
+                break_files(self._world.vault, fault.changes)
                 found = verify_object(served, ObjectInfo(name, len(self._world.vault_files[name])))
                 self._unit.require_that(bool(found.findings), f"verifying does not name {name}")
                 self._unit.require_that(not name.startswith(BLOBS) or _is_refused(served, name), f"{name} is given out")
@@ -115,15 +116,6 @@ class BrokenVault:
         finally:
             self._unit.figures["tried"] += 1
             (self._world.vault / name).write_bytes(self._world.vault_files[name])
-
-    def _break(self, changes: Changes) -> None:
-        for name, octets in changes.items():
-            path = self._world.vault / name
-            if octets is None:
-                path.unlink()
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(octets)
 
     def _require_named(self, vault: Vault, fault: Fault, grade: Grade) -> None:
         found = verify(vault, grade)
@@ -161,27 +153,16 @@ class BrokenVault:
 
     def _restore(self) -> None:
         """The whole command: what comes back is true, and what does not is in the loss report."""
-        into = self._world.data.with_name("restored")
-        try:
-            opened = open_sources([str(self._world.vault)])
-        except KeepwellError:
-            return
-        try:
-            vaults = [one.vault for one in opened]
-            holdings = [holding_of(one, blobs=True) for one in vaults]
-            plan = plan_restore(holdings, Choice(None, KIND_ORDER), read_logins(vaults))
-            done = restore(RestoreOrder(into), plan, opened, lambda *_, **__: nullcontext(lambda _done, _all: None))
+        with restored_alone(self._world.vault, self._world.data.with_name("restored")) as restored:
+            if restored is None:
+                return
+            done, store = restored
             lost = {one.account for one in done.loss.accounts} if done.loss else set()
             is_end = any(fault.name.startswith("tails/") for fault in done.faults)
-            with closing(SqliteStore(into, self._clock, self._entropy)) as store:
-                for account in self._world.truth:
-                    self._require_restored(store, account, is_lost=account in lost, is_end=is_end)
+            for account in self._world.truth:
+                self._require_restored(store, account, is_lost=account in lost, is_end=is_end)
             self._unit.figures["restored from it whole"] += not lost
             self._unit.figures["restored from it in part, and told"] += bool(lost)
-        finally:
-            close_sources(opened)
-            for folder in (into, into.with_name("restored.restoring")):
-                shutil.rmtree(folder, ignore_errors=True)
 
     def _require_restored(self, store: SqliteStore, account: AccountId, *, is_lost: bool, is_end: bool) -> None:
         """`is_end`: a tail's last line could not be read; whether it was confirmed nobody knows, and that is told."""
@@ -236,6 +217,38 @@ class BrokenVault:
             self._unit.figures["named as not to be made good"] += 1
         else:
             self._start()  # it writes in another epoch, and ships what tails of ended ones hold
+
+
+def break_files(folder: Path, changes: Changes) -> None:
+    """Make files of a folder something else, or take them away."""
+    for name, octets in changes.items():
+        path = folder / name
+        if octets is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(octets)
+
+
+@contextmanager
+def restored_alone(vault: Path, into: Path) -> Iterator[tuple[Restored, SqliteStore] | None]:
+    """What the whole command `restore` makes of this vault and nothing else; None when it refuses to open it."""
+    try:
+        opened = open_sources([str(vault)])
+    except KeepwellError:
+        yield None
+        return
+    try:
+        vaults = [one.vault for one in opened]
+        holdings = [holding_of(one, blobs=True) for one in vaults]
+        plan = plan_restore(holdings, Choice(None, KIND_ORDER), read_logins(vaults))
+        done = restore(RestoreOrder(into), plan, opened, lambda *_, **__: nullcontext(lambda _done, _all: None))
+        with closing(SqliteStore(into)) as store:
+            yield done, store
+    finally:
+        close_sources(opened)
+        for folder in (into, into.with_name(f"{into.name}.restoring")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_everything(vault: Vault, world: SmallWorld) -> None:

@@ -8,6 +8,7 @@ from prove import (
     clocks,
     corpus,
     crowds,
+    faulty_objects,
     flipped_store,
     flipped_vault,
     full_disk,
@@ -49,4 +50,5 @@ CASES: Final[tuple[Case, ...]] = (
     *crowds.CASES,
     flipped_vault.CASE,
     flipped_store.CASE,
+    faulty_objects.CASE,
 )

@@ -86,10 +86,10 @@ def _faults(world: SmallWorld, seed: int, random: Random) -> Iterator[tuple[str,
         for offset in range(seed % UNITS, len(octets), UNITS):
             bit = random.randrange(8)
             what = f"bit {bit} of byte {offset} of {name} flipped"
-            yield name, Fault(what, {name: flipped(octets, offset, bit)}, _names_of(name))
+            yield name, Fault(what, {name: flipped(octets, offset, bit)}, names_of(name))
 
 
-def _names_of(name: str) -> frozenset[str]:
+def names_of(name: str) -> frozenset[str]:
     """What may be named when a file is broken."""
     stem = name.rpartition("/")[2]
     return frozenset({name, stem, stem.partition(".")[0]})

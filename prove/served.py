@@ -73,9 +73,8 @@ def require_right(store: Store, truth: Truth, items_one_of: int = 1, *, blobs_on
 
 def require_right_directory(store: Store, world: SmallWorld) -> int:
     """Ask who there is and by which passwords they come; how many answers were refused."""
-    directory = Directory(store)
     true = {login: (account, 1) for login, account in world.accounts.items()}
-    return _is_refused("the directory", partial(_people, directory), true, SYSTEM_ACCOUNT)
+    return _is_refused("the directory", partial(_people, store), true, SYSTEM_ACCOUNT)
 
 
 def _is_refused(what: str, question: Callable[[], object], true: object, account: AccountId) -> bool:
@@ -88,7 +87,8 @@ def _is_refused(what: str, question: Callable[[], object], true: object, account
     return False
 
 
-def _people(directory: Directory) -> dict[str, tuple[AccountId, int]]:
+def _people(store: Store) -> dict[str, tuple[AccountId, int]]:
+    directory = Directory(store)
     found = directory.account_documents()
     return {one.login: (one.account, len(directory.password_documents(one.account))) for one in found}
 

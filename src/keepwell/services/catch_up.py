@@ -242,7 +242,7 @@ def _hold_what_is_short(store: Store, vaults: Sequence[Vault], done: CaughtUp) -
     for account in {account for vault in vaults for account in vault.accounts()} - done.held.keys():
         known, head = _known_and_there(store, vaults, account, done)
         if known > head:
-            with suppress(Damaged, Locked):
+            with suppress(Damaged, Locked, NotThere):  # of one that is not here either, nothing leads to what is told
                 count = extend_from(store, vaults, account)
                 done.extended[account] = done.extended.get(account, 0) + count
                 known, head = _known_and_there(store, vaults, account, done)

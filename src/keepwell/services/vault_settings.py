@@ -57,6 +57,7 @@ class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
     confirm: bool = False
     on_loss: OnLoss = OnLoss.REFUSE
     added_at: str = ""
+    made_at: str = ""
     recipients: Recipients | None = None
     confirmed: bool = True
 
@@ -69,8 +70,8 @@ class VaultSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
+    vaults: tuple[VaultSetting, ...]
     format: int = SETTINGS_FORMAT
-    vaults: tuple[VaultSetting, ...] = ()
 
 
 class VaultSettings:
@@ -99,7 +100,7 @@ class VaultSettings:
         try:
             return parse_hashed(path.read_bytes(), _Settings)
         except FileNotFoundError:
-            return _Settings()
+            return _Settings(vaults=())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(
                 f"the vaults' settings {path} cannot be read: {error}",

@@ -28,6 +28,7 @@ from keepwell.services.vault_settings import OnLoss, VaultSetting, VaultSettings
 from keepwell.services.verified import VerifiedFile
 from keepwell.storage.contract import Store
 from keepwell.vault.documents import EpochDocument, VaultDocument, render_document
+from keepwell.vault.identity import is_document_of
 from keepwell.vault.keys import Recipients, read_drill_key
 from keepwell.vault.layout import EPOCHS, FORMAT_VERSION, README, VAULT_DOCUMENT
 from keepwell.vault.media import open_medium, parse_url
@@ -88,6 +89,7 @@ class Vaults:
             confirm=confirm,
             on_loss=on_loss,
             added_at=render_moment(self._clock.now()),
+            made_at=document.made_at,
             recipients=document.recipients,
             confirmed=document.recipients is None,
         )
@@ -153,9 +155,7 @@ class Vaults:
     def _opened(self, setting: VaultSetting) -> Vault:
         medium = open_medium(setting.url, name=setting.name)
         try:
-            vault = open_vault(
-                setting.name, medium, lambda document: self.seal_for(setting.name, document), self._clock
-            )
+            vault = self._opened_or_known(setting, medium)
             if vault.document.id != setting.id:
                 raise Damaged(
                     f"at {setting.url} lies another vault ({vault.document.id}) than {setting.name} ({setting.id})",
@@ -165,6 +165,23 @@ class Vaults:
             medium.close()
             raise
         return vault
+
+    def _opened_or_known(self, setting: VaultSetting, medium: Medium) -> Vault:
+        """What lies there by its `vault.json`, or, where that is not as it was, by the settings and its manifests."""
+        known = VaultDocument(
+            keepwell_vault=FORMAT_VERSION, id=setting.id, made_at=setting.made_at, recipients=setting.recipients
+        )
+        try:
+            vault = open_vault(
+                setting.name, medium, lambda document: self.seal_for(setting.name, document), self._clock
+            )
+        except (Damaged, NotThere):
+            if not is_document_of(medium, known):
+                raise
+        else:
+            if vault.document.id == setting.id or not is_document_of(medium, known):
+                return vault
+        return Vault(setting.name, medium, known, self.seal_for(setting.name, known), self._clock)
 
     def _established(self, medium: Medium, recipients: Recipients | None) -> VaultDocument:
         """The document of the vault that is there, or of a new one."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 from keepwell.model.errors import Damaged, KeepwellError, NotThere
 from keepwell.model.names import AccountId
 from keepwell.vault.catalogue import Catalogue, Pack
-from keepwell.vault.documents import AccountNote, Manifest, parse_manifest
+from keepwell.vault.documents import AccountNote, Manifest, VaultDocument, parse_manifest
 from keepwell.vault.layout import MANIFESTS, epoch_of, manifest_number, proves_itself
 from keepwell.vault.medium import Medium
 
 
 def newest_manifest(
-    medium: Medium, vault: str, epoch: int, problems: list[KeepwellError]
+    medium: Medium, vault: str, document: VaultDocument, epoch: int, problems: list[KeepwellError]
 ) -> tuple[Manifest | None, set[str]]:
     """The newest, and the names of those that come after it all the same; what cannot be read is added to `problems`.
 
@@ -32,6 +32,8 @@ def newest_manifest(
             if not proves_itself(name, stored):
                 raise Damaged(f"{name} in vault {vault} is not what was stored under that name")
             manifest = parse_manifest(stored)
+            if manifest.vault != document.id:
+                raise Damaged(f"{name} in vault {vault} is of another vault, {manifest.vault[:40]}")
         except (Damaged, NotThere) as error:
             problems.append(error)
             continue

@@ -4,7 +4,8 @@ Nothing is overwritten with what is not proven, and nothing damaged is removed b
 
 - a pack: it is counted on no more, its accounts are shipped again from the store, or from other vaults where the store
   cannot; when each of them can be read whole from this vault up to where the pack led, the pack is removed as a merged
-  one is (`merge.retire`). Until then it stays: some frames of it may be whole;
+  one is (`merge.retire`). Until then it stays: some frames of it may be whole. One of which nobody knows what it had
+  goes when nothing that it still proves lies in it alone (`spent`);
 - a blob in a plain vault, `README.md`, `vault.json`: put again under their name, with the same bytes (`_replace`);
 - a blob in an encrypted vault cannot be made again, as every sealing gives other bytes: the packs that name it are
   replaced as above, then nobody needs it;
@@ -50,6 +51,7 @@ from keepwell.vault.prove import prove_account
 from keepwell.vault.reading import Bodies, Findings, read_lines
 from keepwell.vault.readme import render_readme
 from keepwell.vault.ship import Relation, pack_tails, plan_ship, ship, ship_from
+from keepwell.vault.spent import is_spent
 from keepwell.vault.vault import Vault
 
 
@@ -163,7 +165,8 @@ class _Repair:
         good = {account for account in wanted if self._is_proven(account, wanted[account])}
         for name in names:
             may_hold = _heads_in([known[name]]) if name in known else wanted
-            if good.issuperset(may_hold) and (name in known or self._is_listed(name)):
+            is_known = name in known or self._is_listed(name)
+            if good.issuperset(may_hold) and (is_known or is_spent(self._vault, name, self._store)):
                 self._done.objects.append(name)
             else:
                 self._count_again(name, known.get(name) if name in counted else None)

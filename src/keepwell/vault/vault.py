@@ -112,7 +112,7 @@ class Vault:
         catalogue, tails, broken_ends, problems = Catalogue(), dict[str, int](), list[str](), list[KeepwellError]()
         # First the manifest: what is merged meanwhile is gone from a later one, and not listed here yet. Then the
         # tails, and only then the packs: what is taken from a tail meanwhile is in a pack before the tail goes.
-        manifest, strays = newest_manifest(self.medium, self.name, self.epoch, problems)
+        manifest, strays = newest_manifest(self.medium, self.name, self.document, self.epoch, problems)
         for info in self.medium.list(TAILS):
             try:
                 written = written_in(self.medium.read(info.name))
@@ -148,7 +148,7 @@ class Vault:
         another epoch wrote after this one had begun does not count: its writer was told that it lost.
         """
         problems = list[KeepwellError]()
-        manifest, strays = newest_manifest(self.medium, self.name, self.epoch, problems)
+        manifest, strays = newest_manifest(self.medium, self.name, self.document, self.epoch, problems)
         known = {pack.name for pack in self.packs()}
         listed = {info.name: info for info in self.medium.list(PACKS)}
         come, unread = list[Pack](), set[str]()
@@ -373,6 +373,11 @@ class Vault:
         with self._lock:
             return list(self._tails)
 
+    def unread(self) -> frozenset[str]:
+        """Packs that are there, and of which nothing can be read."""
+        with self._lock:
+            return frozenset(self._unread)
+
     def forget_pack(self, name: str) -> None:
         """Do not count on a pack any more: it is damaged or gone. What it alone had is shipped again."""
         with self._lock:
@@ -412,7 +417,11 @@ class Vault:
     def _pack_at(self, info: ObjectInfo, problems: list[KeepwellError]) -> Pack | None:
         """A pack; one whose index is damaged with what its frames say, which is told. None when there is nothing."""
         try:
-            return Pack(info.name, info.size, self.read_index_of(info))
+            index = self.read_index_of(info)
+            if index.vault == self.document.id:
+                return Pack(info.name, info.size, index)
+            problems.append(Damaged(f"{info.name} in vault {self.name} is of another vault, {index.vault[:40]}"))
+            return None
         except NotThere as error:
             problems.append(error)
             return None

@@ -23,7 +23,7 @@ from keepwell.model.errors import Damaged, Locked, NotThere, StorageFault
 from keepwell.model.unreadable import UNREADABLE
 from keepwell.model.weight import Weight
 from keepwell.vault.findings import Found
-from keepwell.vault.layout import README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
+from keepwell.vault.layout import BLOBS, PACKS, README, TAILS, VAULT_DOCUMENT, epoch_of, stored_hash
 from keepwell.vault.lines import Line, parse_exact_line, texts_of
 from keepwell.vault.manifests import octets_that_count
 from keepwell.vault.medium import ObjectInfo
@@ -78,7 +78,13 @@ def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:
     name = info.name
     hashed = stored_hash(name)
     if hashed is not None:
-        if _hash_of(vault, info) != hashed:
+        if _hash_of(vault, info) == hashed:
+            return
+        if name.startswith(BLOBS) and not _is_needed(vault, name):
+            found.note(name, "its bytes are not those that its name says, and nothing needs it")
+        elif name.startswith(PACKS) and _is_anothers(vault, info):
+            found.note(name, "it is of another vault, and counts for nothing")
+        else:
             raise Damaged("its bytes are not those that were stored under this name")
     elif name.startswith(TAILS):
         _check_tail(vault, name, found)
@@ -88,6 +94,22 @@ def _check(vault: Vault, info: ObjectInfo, found: Found) -> None:
         _check_epoch(vault, info, found)
     else:
         found.note(name, "nobody knows what it is: no object of a vault has such a name")
+
+
+def _is_needed(vault: Vault, blob: str) -> bool:
+    """Whether anything names this blob, or may: what tails got since they were read is looked at anew."""
+    if vault.unread() or any(blob in frame.blobs for pack in vault.packs() for frame in pack.index.frames):
+        return True
+    tails = (info.name for info in vault.medium.list(TAILS))
+    return any(vault.seal.sealed or blob.encode() in vault.medium.read(name) for name in tails)
+
+
+def _is_anothers(vault: Vault, pack: ObjectInfo) -> bool:
+    """Whether it is a pack of another vault, and none of this one's should be under its name."""
+    manifest = vault.manifest()
+    return (manifest is None or pack.name not in manifest.packs) and (
+        vault.read_index_of(pack).vault != vault.document.id
+    )
 
 
 def _hash_of(vault: Vault, info: ObjectInfo) -> str:

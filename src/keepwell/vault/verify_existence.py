@@ -95,7 +95,9 @@ def _check_packs(vault: Vault, packs: Sequence[Pack], listed: Mapping[str, int],
 def _check_uncounted(vault: Vault, info: ObjectInfo, found: Found) -> None:
     """A pack that is not counted on: damaged, or put in this very moment."""
     try:
-        vault.read_index_of(info)
+        index = vault.read_index_of(info)
+        if index.vault != vault.document.id:
+            found.note(info.name, f"it is of another vault, {index.vault[:40]}, and counts for nothing")
     except (Damaged, NotThere) as error:
         found.damage(info.name, f"its index cannot be read: {error.message}")
 

@@ -20,7 +20,7 @@ from keepwell.model.errors import Damaged, Forked, NotThere, StorageFault
 from keepwell.model.names import AccountId, Digest, Kind
 from keepwell.model.record import Op
 from keepwell.services.indexing import index_again
-from keepwell.services.restoring.behind import facts_behind, gaps_of, lost_items
+from keepwell.services.restoring.behind import facts_behind, gaps_of, latest, lost_items
 from keepwell.services.restoring.proof import Proof, prove
 from keepwell.storage.contract import AccountStore, Carried, Head, Snapshot, Store
 from keepwell.vault.catalogue import NOTHING
@@ -141,11 +141,11 @@ class _Stream:
         self.account = account
         self.findings = Findings()
         self.deferred: dict[Digest, Deferred] = {}
-        self._vaults = vaults
+        self.vaults = vaults
         self._brought = set[Digest]()
 
     def carried(self) -> Iterator[Carried]:
-        for found in read_lines(self._vaults, self.account, findings=self.findings):
+        for found in read_lines(self.vaults, self.account, findings=self.findings):
             line = found.line
             if line.record.facts.op is Op.PUT:
                 if self._is_erased(found):
@@ -156,7 +156,7 @@ class _Stream:
 
     def leads_beyond(self, head: Head) -> bool:
         """Whether the vaults have a record that follows."""
-        return next(read_lines(self._vaults, self.account, head, self.findings), None) is not None
+        return next(read_lines(self.vaults, self.account, head, self.findings), None) is not None
 
     def find_lacking(self, lacking: set[Digest]) -> None:
         """Read the lines again, for the objects that should have these bytes."""
@@ -175,7 +175,7 @@ class _Stream:
         line = found.line
         if line.body is not None or line.blob is not None or line.record.facts.digest in self._brought:
             return False
-        return erasures_in(self._vaults).names(line.record.facts)
+        return erasures_in(self.vaults).names(line.record.facts)
 
     def _note(self, found: FoundLine) -> None:
         facts, line = found.line.record.facts, found.line
@@ -256,6 +256,7 @@ def _told(snapshot: Snapshot, proof: Proof, vaults: Sequence[Vault], stream: _St
 def _nothing(task: AccountTask, stream: _Stream) -> RestoredAccount:
     notes = stream.of_its_history(task.notes)
     seq = max((note.head.sequence for note in notes), default=0)
+    behind = facts_behind(stream.vaults, task.account, 0)
     ledger = next((note.ledger for note in notes if note.head.sequence == seq and note.ledger is not None), {})
     return RestoredAccount(
         account=task.account,
@@ -264,7 +265,8 @@ def _nothing(task: AccountTask, stream: _Stream) -> RestoredAccount:
         expected_seq=seq,
         expected_ledger=dict(ledger),
         expected_ledger_seq=seq,
-        gaps=(Gap(1, seq),),
+        behind=tuple(latest(behind).lost({})),
+        gaps=tuple(gaps_of(behind, None, seq)),
         faults=tuple(map(_object_fault, stream.findings.faults)),
     )
 

@@ -55,7 +55,7 @@ def settle(store: Store, task: SettleTask) -> Settled:
     restored = task.restored
     if restored.head.sequence == 0:
         nothing = There(0, {})
-        return Settled(loss=loss_of(restored.expected, nothing, task.login, gaps=restored.gaps), held={})
+        return Settled(loss=loss_of(restored.expected, nothing, task.login, restored.behind, restored.gaps), held={})
     place = store.account(restored.account)
     with place.reading() as snapshot:
         there, held = _by_digest(snapshot), snapshot.held()

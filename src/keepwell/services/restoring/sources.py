@@ -13,13 +13,15 @@ from typing import Final
 from pyrage.x25519 import Identity
 
 from keepwell.ground.clock import SystemClock
-from keepwell.model.errors import BadRequest, Damaged, Locked, NotThere
+from keepwell.model.errors import BadRequest, Damaged, KeepwellError, Locked, NotThere
 from keepwell.storage.contract import Head
 from keepwell.vault.catalogue import Catalogue
 from keepwell.vault.documents import VaultDocument
-from keepwell.vault.layout import BLOBS
+from keepwell.vault.identity import document_told, is_anothers
+from keepwell.vault.layout import BLOBS, VAULT_DOCUMENT
 from keepwell.vault.loss import ObjectFault
 from keepwell.vault.media import open_medium
+from keepwell.vault.medium import Medium
 from keepwell.vault.restore_plan import Holding
 from keepwell.vault.sealing import AgeSeal, PlainSeal, Seal
 from keepwell.vault.vault import Vault, open_vault
@@ -103,15 +105,31 @@ def open_source(url: str, name: str, identities: Sequence[Identity] = ()) -> Ope
     """Open one vault, with the access key of the vault that has this name, and look at it; raises as `open_sources`."""
     medium = open_medium(url, name=name)
     try:
-        vault = open_vault(url, medium, lambda document: _seal_for(document, identities), SystemClock())
+        vault, wrong = _opened(url, medium, identities)
         _require_key(vault, identities)
         vault.look()
+        vault.problems += wrong
         require_right_key(vault)
     except BaseException:
         medium.close()
         raise
     texts = tuple(str(one) for one in identities)
     return OpenedSource(vault, Source(url, name, vault.document, texts, vault.catalogue()))
+
+
+def _opened(url: str, medium: Medium, identities: Sequence[Identity]) -> tuple[Vault, list[KeepwellError]]:
+    """The vault that lies here, and what is wrong with its document: a plain one is known by its manifests as well."""
+    try:
+        vault = open_vault(url, medium, lambda document: _seal_for(document, identities), SystemClock())
+        if not is_anothers(medium, vault.document):
+            return vault, []
+        wrong: KeepwellError = Damaged(f"{VAULT_DOCUMENT} is of another vault, {vault.document.id}")
+    except (Damaged, NotThere) as error:
+        wrong = error
+    told = document_told(medium)
+    if told is None:
+        raise wrong
+    return Vault(url, medium, told, PlainSeal(), SystemClock()), [wrong]
 
 
 def _seal_for(document: VaultDocument, identities: Sequence[Identity]) -> Seal:
