@@ -246,6 +246,19 @@ MUTANTS: Final = (
         (Edit("keepwell.storage.blobs", "if digest_of(body) != digest:", "if False:"),),
         units=1,
     ),
+    Mutant(
+        "tails-do-not-tell",
+        "a restore does not go by what the lines of a tail tell of",
+        "faulty-objects",
+        (Edit("keepwell.vault.restore_plan", "if account in holding.tails:", "if False:"),),
+    ),
+    Mutant(
+        "any-pack",
+        "a pack of another vault is read for this one's",
+        "faulty-objects",
+        (Edit("keepwell.vault.vault", "if index.vault == self.document.id:", "if True:"),),
+        units=8,
+    ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
     Mutant(
         "bytes-not-synced",

@@ -392,3 +392,23 @@ def test_an_account_that_comes_back_in_part_is_held_until_the_rest_is_found(medi
                 (3, set()) if damaged == stored else (2, set(Kind))
             )
         assert (ANNA in done.held) == (damaged != stored)
+
+
+def test_an_account_whose_beginning_is_nowhere_stops_no_start() -> None:
+    """The store has nothing of it, and the vault only what came later: it is told, and the others are brought back."""
+    medium = MemoryMedium()
+    establish(medium)
+    full = MemoryStore()
+    full.create(ANNA, [make()])
+    full.create(BERT, [make(), put("b.vcf")])
+    vault = looked_at(medium)
+    vault.claim(OTHER)
+    ship(vault, full, [ANNA])
+    full.account(ANNA).transact([put("a.vcf")])
+    ship(vault, full, [ANNA, BERT])
+    beginning = next(ref.pack for ref in vault.frames(ANNA) if ref.frame.first == 1)
+    medium.remove(beginning)
+    store = MemoryStore()
+    done = catch_up(store, [looked_at(medium)], is_complete=True)
+    assert done.restored == {BERT: 2}
+    assert "tell of 2 records and give only 0" in done.held[ANNA]

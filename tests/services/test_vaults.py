@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from keepwell.model.errors import Fenced
+from keepwell.model.errors import Damaged, Fenced, NotThere
 from keepwell.services.accounts import ensure_system_account
 from keepwell.services.vaults import Vaults
 from keepwell.storage.sqlite import SqliteStore
+from keepwell.vault.repair import repair_vault
+from keepwell.vault.verify import Grade, verify
 from tests.support.clock import FakeClock, SeededEntropy
 
 
@@ -68,3 +70,38 @@ def test_a_vault_that_another_server_claimed_since_is_not_claimed_again(server: 
     assert Server(tmp_path / "elsewhere", seed=2).epoch("theirs") == 2
     with pytest.raises(Fenced):
         server.epoch("two")
+
+
+@pytest.mark.parametrize("stored", [None, b"", b'{"keepwell_vault":1,"id":"v_another","made_at":""}'])
+def test_a_vault_whose_document_is_not_what_it_was_is_known_by_its_manifest(
+    server: Server, tmp_path: Path, stored: bytes | None
+) -> None:
+    """The settings say what it must have said, and the newest manifest that it was this: so it can be mended."""
+    with closing(server.vaults.open_to_write("near", "one")) as vault:
+        vault.put_manifest()
+    path = tmp_path / "near" / "vault.json"
+    before = path.read_bytes()
+    path.unlink()
+    if stored is not None:
+        path.write_bytes(stored)
+    with (
+        closing(server.vaults.open_to_write("near", "two")) as vault,
+        closing(SqliteStore(tmp_path / "data")) as store,
+    ):
+        repair_vault(vault, verify(vault, Grade.EXISTENCE).findings, store)
+    assert path.read_bytes() == before
+
+
+def test_a_vault_without_document_and_manifest_is_refused(server: Server, tmp_path: Path) -> None:
+    """Nothing proves whose it is, nor does what another vault's manifest says."""
+    (tmp_path / "near" / "vault.json").unlink()
+    with pytest.raises(NotThere):
+        server.vaults.open("near")
+    other = Server(tmp_path / "elsewhere", seed=2)
+    other.found()
+    with closing(other.vaults.open_to_write("near", "one")) as vault:
+        vault.put_manifest()
+    shutil.rmtree(tmp_path / "near")
+    (tmp_path / "elsewhere" / "near").rename(tmp_path / "near")
+    with pytest.raises(Damaged, match="lies another vault"):
+        server.vaults.open("near")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -324,6 +324,18 @@ def test_a_file_that_cannot_be_opened_is_not_said_to_be_damaged(tmp_path: Path) 
     (tmp_path / "folder.db").mkdir()
     with pytest.raises(apsw.CantOpenError):
         prove_readable(tmp_path / "folder.db")
+
+
+@pytest.mark.parametrize("change", [lambda octets: octets[:-1], lambda octets: octets + b"0" * 100])
+def test_a_file_that_ends_within_a_page_is_damaged(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """SQLite would take the rest of the page for zeros."""
+    with closing(apsw.Connection(str(tmp_path / "one.db"), vfs="unix")) as connection:
+        connection.execute("CREATE TABLE one (a)").fetchall()
+    path = tmp_path / "one.db"
+    prove_readable(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(Damaged, match="whole page"):
+        prove_readable(path)
 
 
 def test_only_this_store_has_rows_to_compare(store: SqliteStore) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from keepwell.model.errors import StorageFault, Unavailable
 from keepwell.model.names import AccountId
+from keepwell.model.weight import Weight
 from keepwell.storage.contract import NO_INDEX, Carried, Store
 from keepwell.storage.memory import MemoryAccount, MemoryStore
 from keepwell.vault.documents import parse_epoch_document
@@ -18,6 +19,7 @@ from keepwell.vault.keys import Recipients
 from keepwell.vault.layout import README, VAULT_DOCUMENT
 from keepwell.vault.medium import Medium
 from keepwell.vault.memory_medium import MemoryMedium
+from keepwell.vault.pack import PackIndex, read_index
 from keepwell.vault.reading import read_account
 from keepwell.vault.repair import Repaired, repair_vault
 from keepwell.vault.sealing import AgeSeal
@@ -415,3 +417,56 @@ def test_a_medium_that_does_not_keep_what_it_is_given_is_a_fault(whole: Filled, 
     memory(whole).after = spoil
     with pytest.raises(StorageFault):
         repair_vault(whole.vault, findings, whole.store)
+
+
+def required(index: PackIndex | None) -> PackIndex:
+    assert index is not None
+    return index
+
+
+def unlisted(made: Filled, damage: Callable[[bytes], bytes]) -> str:
+    """A pack that came after the last manifest, of two accounts, and then was damaged."""
+    before = set(names(made, "packs/"))
+    made.grow(ANNA, cards=20)
+    made.grow(BERT, cards=2)
+    made.ship()
+    [name] = set(names(made, "packs/")) - before
+    memory(made).replace(name, damage(made.medium.read(name)))
+    return name
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _octets: b"", lambda octets: octets[: len(octets) // 2]], ids=["emptied", "cut off"]
+)
+def test_a_damaged_pack_that_nobody_knows_of_goes_when_all_that_it_proves_is_elsewhere(
+    whole: Filled, damage: Callable[[bytes], bytes]
+) -> None:
+    """The store ships what it had; after that nothing is wrong with the vault any more."""
+    name = unlisted(whole, damage)
+    vault = whole.open(claim=True)
+    ship(vault, whole.store, whole.store.accounts())
+    done = mend(whole, vault)
+    assert name in done.objects
+    assert name not in names(whole, "packs/")
+    assert verify(whole.open(), Grade.RECORDS).is_whole
+
+
+def test_a_damaged_pack_stays_when_it_still_proves_what_the_store_has_not(whole: Filled) -> None:
+    """The store went back: the fragments are all that is left of those records."""
+    name = unlisted(whole, lambda octets: octets[: required(read_index(octets)).frames[1].offset + 5])
+    whole.store = filled().store
+    vault = whole.open(claim=True)
+    assert name in mend(whole, vault).failures
+    assert name in names(whole, "packs/")
+
+
+def test_a_damaged_blob_that_nothing_names_is_no_damage(whole: Filled) -> None:
+    """It is named, as what nothing needs; one that a record needs is damage."""
+    [name] = names(whole, "blobs/")
+    spare = f"blobs/ab/{'ab' * 32}"
+    whole.medium.create(spare, b"what is this")
+    found = {one.object: one.weight for one in verify(whole.open(), Grade.CONTENT).findings}
+    assert found == {spare: Weight.NOTE}
+    flip(whole.medium, name)
+    found = {one.object: one.weight for one in verify(whole.open(), Grade.CONTENT).findings}
+    assert found == {spare: Weight.NOTE, name: Weight.DAMAGE}

@@ -7,12 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from keepwell.model.errors import NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, Kind
 from keepwell.model.record import Op
 from keepwell.services.restoring.place import LOSS_REPORT
 from keepwell.services.restoring.restore import RestoreOrder
 from keepwell.storage.sqlite import SqliteStore
-from keepwell.vault.layout import blob_name
+from keepwell.vault.documents import VaultDocument, render_document
+from keepwell.vault.layout import VAULT_DOCUMENT, blob_name
 from keepwell.vault.lines import render_line
 from keepwell.vault.loss import Fate, Gap, LossReport
 from keepwell.vault.vault import Vault
@@ -285,3 +287,50 @@ def test_a_flipped_bit_in_the_index_of_a_pack_costs_nothing(tmp_path: Path) -> N
         assert journal_in(tmp_path / f"into{place}") == records_of(anna)
         assert ["index" in fault.message for fault in outcome.faults] == [True]
         damage(vault, pack, place)
+
+
+def test_what_is_left_of_an_account_without_a_beginning_is_told(tmp_path: Path) -> None:
+    """Nothing of it can be restored, and the records behind the gap are told by name: salvage has them."""
+    anna = journal_of(ANNA, 4)
+    vault, packs = vault_in_parts(tmp_path / "near", anna, (1, 4), (5, 6))
+    vault.medium.remove(packs[0])
+    loss = loss_of(restored(RestoreOrder(tmp_path / "into"), tmp_path / "near"))
+    assert [(gap.first, gap.last) for gap in loss.gaps] == [(1, 4)]
+    assert [(item.name, item.fate) for item in loss.items] == [(f"friend {n}.vcf", Fate.LOST) for n in (2, 3)]
+
+
+def test_packs_and_manifests_of_another_vault_bring_nobody(tmp_path: Path) -> None:
+    """Copied into this one they are told; its own accounts come back, and no others."""
+    near = server_vault(tmp_path / "near", journal_of(ANNA, 3))
+    far = server_vault(tmp_path / "far", journal_of(BERT, 3))
+    for info in far.medium.list():
+        if info.name.startswith(("packs/", "manifests/")):
+            near.medium.create(info.name, far.medium.read(info.name))
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert (outcome.accounts, outcome.loss) == (2, None)
+    assert {"of another vault" in fault.message for fault in outcome.faults} == {True}
+
+
+@pytest.mark.parametrize("stored", [None, b"{", "another's"], ids=["missing", "damaged", "another's"])
+def test_a_plain_vault_is_known_by_its_manifest_when_its_document_is_not_what_it_was(
+    tmp_path: Path, stored: bytes | str | None
+) -> None:
+    """Everything comes back, and what is wrong with the document is told."""
+    server_vault(tmp_path / "near", journal_of(ANNA, 3))
+    path = tmp_path / "near" / VAULT_DOCUMENT
+    path.unlink()
+    if stored is not None:
+        other = VaultDocument(keepwell_vault=1, id="v_another", made_at="")
+        path.write_bytes(stored if isinstance(stored, bytes) else render_document(other))
+    outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
+    assert (outcome.accounts, outcome.loss, len(outcome.faults)) == (2, None, 1)
+
+
+def test_without_document_and_manifest_a_vault_is_refused(tmp_path: Path) -> None:
+    """Nothing says whose it is: an empty folder is no vault either."""
+    server_vault(tmp_path / "near", journal_of(ANNA, 3))
+    (tmp_path / "near" / VAULT_DOCUMENT).unlink()
+    for path in (tmp_path / "near" / "manifests").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(NotThere):
+        restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
