@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from prove import (
+    both_damaged,
     clocks,
     corpus,
     crowds,
@@ -51,4 +52,5 @@ CASES: Final[tuple[Case, ...]] = (
     flipped_vault.CASE,
     flipped_store.CASE,
     faulty_objects.CASE,
+    both_damaged.CASE,
 )

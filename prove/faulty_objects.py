@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -88,11 +89,15 @@ def _try_served(faulty: FaultyVault, world: SmallWorld, other: SmallWorld, seed:
     """By their numbers: each server that opens the vault puts objects of its own there."""
     numbers = range(len(list(of_vault(faulty.served_objects(), other.vault_files))))
     for number in _share(numbers, seed):
-        faulty.try_served(lambda files, at=number: fault_of(world, files, list(of_vault(files, other.vault_files))[at]))
+        faulty.try_served(partial(_numbered, world, other, number))
     for _ in range(PAIRS):
         faulty.try_served(
             lambda files: fault_of(world, files, next(_pairs(list(of_vault(files, other.vault_files)), random)))
         )
+
+
+def _numbered(world: SmallWorld, other: SmallWorld, number: int, files: Tree) -> Fault:
+    return fault_of(world, files, list(of_vault(files, other.vault_files))[number])
 
 
 def _share(all_of_them: Sequence[One], seed: int) -> Sequence[One]:
@@ -109,7 +114,7 @@ def _pairs(alone: Sequence[Wrong], random: Random) -> Iterator[Wrong]:
             yield both
 
 
-def of_vault(files: Tree, others: Mapping[str, bytes]) -> Iterator[Wrong]:
+def of_vault(files: Mapping[str, bytes], others: Mapping[str, bytes]) -> Iterator[Wrong]:
     """Every fault of one object, or of two that are exchanged; `others` are another vault's objects."""
     sorts = sorts_of(iter(files))
     for name, octets in files.items():

@@ -186,7 +186,7 @@ class FaultyVault:
             records = tuple(snapshot.records())
             if records != left.records[: left.reach]:
                 raise FailedError(f"of {account} {len(records)} records came back, and {left.reach} are left")
-            found = _bodies(snapshot)
+            found = bodies_in(snapshot)
         wanted = {key: put.facts.digest for key, put in items_at(left.records, left.reach).items()}
         bodies = self._world.journals[account].bodies
         true = {key: None if digest in left.lacking else bodies[digest] for key, digest in wanted.items() if digest}
@@ -195,7 +195,8 @@ class FaultyVault:
             raise FailedError(f"{account} does not have what it had: {unlike[:5]}")
 
 
-def _bodies(snapshot: Snapshot) -> dict[ItemKey, bytes | None]:
+def bodies_in(snapshot: Snapshot) -> dict[ItemKey, bytes | None]:
+    """Every item with its bytes; None for one that lacks them."""
     lacking = set(snapshot.lacking())
     return {
         (collection.kind, collection.name, item.name): None if item.digest in lacking else snapshot.content(item.digest)

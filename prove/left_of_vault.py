@@ -114,7 +114,7 @@ def left_of(world: SmallWorld, vault: Mapping[str, bytes]) -> dict[AccountId, Le
 
 def _records_in(world: SmallWorld, vault: Mapping[str, bytes]) -> Iterator[tuple[AccountId, int, int]]:
     """The runs of records that are left."""
-    packs = [(octets, _index(octets)) for octets in _of(world.vault_files, PACKS)]
+    packs = [(octets, index_of(octets)) for octets in _of(world.vault_files, PACKS)]
     for stored in _of(vault, PACKS):
         for octets, index in packs:
             for frame in index.frames:
@@ -131,7 +131,7 @@ def _records_in(world: SmallWorld, vault: Mapping[str, bytes]) -> Iterator[tuple
 
 def _ends_in(world: SmallWorld, vault: Mapping[str, bytes]) -> Iterator[tuple[AccountId, int, bool]]:
     """Where indexes and the manifest that counts say that accounts end, and whether they count the items there."""
-    packs = [(octets, _index(octets)) for octets in _of(world.vault_files, PACKS)]
+    packs = [(octets, index_of(octets)) for octets in _of(world.vault_files, PACKS)]
     for stored in _of(vault, PACKS):
         for octets, index in packs:
             if stored.endswith(octets[_end_of_frames(index) :]):
@@ -152,7 +152,8 @@ def _manifest_in(vault: Mapping[str, bytes]) -> Manifest | None:
     return max(map(parse_manifest, whole), key=lambda one: (one.epoch, one.number), default=None)
 
 
-def _index(octets: bytes) -> PackIndex:
+def index_of(octets: bytes) -> PackIndex:
+    """What a pack of the world says of itself."""
     index = read_index(octets)
     if index is None:
         raise ValueError("a pack of the world has no index")

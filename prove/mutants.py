@@ -259,6 +259,31 @@ MUTANTS: Final = (
         (Edit("keepwell.vault.vault", "if index.vault == self.document.id:", "if True:"),),
         units=8,
     ),
+    Mutant(
+        "second-copy-forgotten",
+        "a salvage uses the records of the first place alone",
+        "both-damaged",
+        (
+            Edit(
+                "keepwell.vault.salvage.gather",
+                "            self._shelf.add_record(record)",
+                "            self._number == 0 and self._shelf.add_record(record)",
+            ),
+        ),
+        units=1,
+    ),
+    Mutant(
+        "only-names-are-lost",
+        "the report of a salvage leaves out what no item names",
+        "both-damaged",
+        (
+            Edit(
+                "keepwell.vault.salvage.assess",
+                "lost = max(sum(one.fate is Fate.LOST for one in current), missing, 0)",
+                "lost = sum(one.fate is Fate.LOST for one in current)",
+            ),
+        ),
+    ),
     Mutant("no-syncs", "no sync of the whole program reaches a disk", "power-cuts", preload=EAT_MY_DATA),
     Mutant(
         "bytes-not-synced",

@@ -12,7 +12,7 @@ from pyrage.x25519 import Identity
 from keepwell.model.errors import BadRequest, Damaged, NotThere, StorageFault
 from keepwell.model.names import Digest, Kind
 from keepwell.model.record import digest_of
-from keepwell.vault.documents import Manifest, render_manifest
+from keepwell.vault.documents import Manifest, parse_manifest, render_manifest
 from keepwell.vault.layout import BLOBS, MANIFESTS, PACKS, manifest_name
 from keepwell.vault.memory_medium import MemoryMedium
 from keepwell.vault.salvage.gather import Gatherer, PlaceFound, Sort, sort_of
@@ -21,7 +21,7 @@ from keepwell.vault.salvage.shelf import Shelf
 from keepwell.vault.sealing import AgeSeal
 from keepwell.vault.vault import Vault
 from tests.vault.filled import Filled
-from tests.vault.journals import ANNA, Journal
+from tests.vault.journals import ANNA, BERT, Journal
 from tests.vault.vaults import damage, fill, new_vault
 
 HEX = "0" * 64
@@ -166,6 +166,21 @@ def test_a_damaged_manifest_and_a_damaged_blob_are_told(tmp_path: Path) -> None:
     with closing(shelf):
         assert {fault.name for fault in found.faults} == {manifest, blob}
         assert not shelf.has_body(Digest(journal.carried[-1].record.facts.digest or ""))
+
+
+def test_a_manifest_that_is_damaged_and_can_be_read_tells_nothing(tmp_path: Path) -> None:
+    """A flipped bit in a number would be told as so many records lost, one in a name as an account that never was."""
+    vault, journal = small_vault()
+    [name] = [info.name for info in vault.medium.list(MANIFESTS)]
+    manifest = parse_manifest(vault.medium.read(name))
+    notes = {ANNA: msgspec.structs.replace(manifest.accounts[ANNA], seq=4711), BERT: manifest.accounts[ANNA]}
+    vault.medium.remove(name)
+    vault.medium.create(name, render_manifest(msgspec.structs.replace(manifest, accounts=notes)))
+    shelf, found = gathered(vault, tmp_path)
+    with closing(shelf):
+        assert shelf.accounts() == [ANNA]
+        assert shelf.head(ANNA, set()) <= len(journal.carried)
+        assert [fault.name for fault in found.faults] == [name]
 
 
 def test_of_several_manifests_the_newest_says_what_is_missing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from keepwell.model.names import Digest, Home, Kind, Lineage
 from keepwell.model.record import Facts, Op, Record, digest_of, seal
 from keepwell.storage.contract import Carried
 from keepwell.storage.replay import Replay
+from keepwell.vault.salvage.assess import Said, assess
 from keepwell.vault.salvage.plan import AccountPlan, plan_account
 from keepwell.vault.salvage.unite import unite
 from tests.vault.journals import ANNA, Journal
@@ -225,6 +226,20 @@ def test_items_are_counted_at_the_record_that_is_asked_for() -> None:
     records = [one.record for one in journal.carried if one.record.facts.seq != 4]
     counts = [plan_account(ANNA, unite(records), everything, {Kind.CONTACTS: at}).counts for at in (2, 3, 4, 5, 6, 99)]
     assert [one[Kind.CONTACTS] for one in counts] == [0, 1, 1, 2, 3, 3]
+
+
+def test_an_item_whose_bytes_were_gone_then_is_counted_all_the_same() -> None:
+    """It is known to have been there: its later version is here now, and no other item is missing for it."""
+    journal = Journal()
+    journal.put("bob", b"first")
+    journal.put("eve", b"eve")
+    journal.put("bob", b"second")
+    records = [one.record for one in journal.carried]
+    plans = (plan_account(ANNA, unite(records), without(b"first"), {Kind.CONTACTS: at}) for at in (3, 4, 5))
+    assert [plan.counts[Kind.CONTACTS] for plan in plans] == [1, 2, 2]
+    noted = {Kind.CONTACTS: (4, 2, "f" * 64)}
+    [kind] = assess(plan_account(ANNA, unite(records), without(b"first"), {Kind.CONTACTS: 4}), Said(5, noted)).kinds
+    assert (kind.expected, kind.recovered, kind.incomplete, kind.lost, kind.proven) == (2, 2, 0, 0, True)
 
 
 def erased(*bodies: bytes) -> Callable[[Facts], bool]:

@@ -138,7 +138,7 @@ def _kind_loss(kind: Kind, plan: AccountPlan, said: Said, items: list[LostItem],
     noted = said.ledger.get(kind)
     is_newest = noted is not None and noted[0] >= plan.kinds.get(kind, 0)
     is_same = noted is not None and is_newest and (entry.set_hash_text if entry else "0" * 64) == noted[2]
-    missing = noted[1] - plan.counts.get(kind, 0) - (len(names) - stale) if noted and not is_same else 0
+    missing = noted[1] - plan.counts.get(kind, 0) if noted and not is_same else 0
     lost = max(sum(one.fate is Fate.LOST for one in current), missing, 0)
     return KindLoss(
         kind=kind,

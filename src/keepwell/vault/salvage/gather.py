@@ -268,6 +268,9 @@ class _Looking:
             self._fault(name, _NOT_OPENED)
 
     def _look_at_manifest(self, name: str, stored: bytes) -> None:
+        if not _hash_fits(name, stored):
+            self._fault(name, "it is damaged")  # nothing proves a word of it, and what it says is told as lost
+            return
         try:
             manifest = parse_manifest(stored)
         except Damaged as error:

@@ -95,7 +95,10 @@ class AccountPlan:
     kinds: dict[Kind, int] = field(default_factory=dict)
     """The number, as it was, of the last proven change of each kind."""
     counts: dict[Kind, int] = field(default_factory=dict)
-    """Items of each kind right after the record of which `count_at` was asked, and those that rows added."""
+    """Items of each kind that are known to have been there right after the record of which `count_at` was asked.
+
+    Those without bytes count, and those that rows added.
+    """
 
     @property
     def is_unbroken(self) -> bool:
@@ -160,8 +163,15 @@ class _Planning:
     def count_before(self, sequence: int) -> None:
         """Note the counts that were asked for, once the next record is behind them."""
         for kind in [kind for kind, at in self._count_at.items() if at < sequence]:
-            self.plan.counts[kind] = self._counts[kind]
+            self.plan.counts[kind] = self._known(kind)
             del self._count_at[kind]
+
+    def _known(self, kind: Kind) -> int:
+        """Items that are there now, and those that are not because nothing has their bytes."""
+        lacking = (versions[-1] for versions in self._lacking.values() if versions[-1].kind is kind)
+        return self._counts[kind] + sum(
+            not self._is_there((HOME_OF[kind], facts.collection), facts) for facts in lacking
+        )
 
     def take(self, record: Record) -> None:
         """Take in one record, as it was while the chain holds, else anew."""
@@ -179,7 +189,7 @@ class _Planning:
         is_other = collection is not None and collection.kind is not facts.kind
         if is_other or holder != facts.name or (self._is_there(place, facts) and not addition.is_newer):
             return
-        is_new = not self._is_there(place, facts)
+        is_new = not self._is_there(place, facts) and (*place, facts.name) not in self._lacking
         for one in (*self._made(place, facts), facts):
             self._append(one)
         if addition.is_newer and addition.kind in self.plan.counts:
@@ -190,7 +200,7 @@ class _Planning:
         """Complete the plan."""
         plan = self.plan
         self._remove_erased()
-        plan.counts |= {kind: self._counts[kind] for kind in self._count_at}
+        plan.counts |= {kind: self._known(kind) for kind in self._count_at}
         plan.ledger = self._replay.ledger()
         plan.lacking += [
             Lacking(facts, facts is versions[-1]) for versions in self._lacking.values() for facts in versions
