@@ -14,6 +14,7 @@ from keepwell.model.names import Digest, Home, Kind, Lineage
 from keepwell.model.record import Facts, Op, Record, digest_of, seal
 from keepwell.storage.contract import Carried
 from keepwell.storage.replay import Replay
+from keepwell.storage.sqlite_fragments import ItemSaid
 from keepwell.vault.salvage.assess import Said, assess
 from keepwell.vault.salvage.plan import AccountPlan, plan_account
 from keepwell.vault.salvage.unite import unite
@@ -240,6 +241,18 @@ def test_an_item_whose_bytes_were_gone_then_is_counted_all_the_same() -> None:
     noted = {Kind.CONTACTS: (4, 2, "f" * 64)}
     [kind] = assess(plan_account(ANNA, unite(records), without(b"first"), {Kind.CONTACTS: 4}), Said(5, noted)).kinds
     assert (kind.expected, kind.recovered, kind.incomplete, kind.lost, kind.proven) == (2, 2, 0, 0, True)
+
+
+def test_an_item_of_which_two_versions_are_lost_is_told_once() -> None:
+    """The bytes of the older are nowhere, the newer only a row names: it is one item, and lost."""
+    journal = Journal()
+    journal.put("bob", b"first")
+    row = ItemSaid(2, "bob", 4, digest_of(b"second"), AT, 6)
+    said = Said(4, {Kind.CONTACTS: (4, 1, "f" * 64)}, [row])
+    history = unite(one.record for one in journal.carried)
+    loss = assess(plan_account(ANNA, history, without(b"first"), {Kind.CONTACTS: 4}), said)
+    assert [(one.seq, one.fate, one.is_current) for one in loss.items] == [(3, "incomplete", False), (4, "lost", True)]
+    assert [(one.expected, one.recovered, one.incomplete, one.lost) for one in loss.kinds] == [(1, 0, 0, 1)]
 
 
 def erased(*bodies: bytes) -> Callable[[Facts], bool]:

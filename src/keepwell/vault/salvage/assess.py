@@ -32,7 +32,8 @@ class Said:
 def assess(plan: AccountPlan, said: Said, login: str = "") -> AccountLoss:
     """What is lost of the account when it becomes what is planned."""
     history = plan.history
-    items = sorted([*_lacking(plan), *_named(plan, said)], key=lambda one: one.seq)
+    named = list(_named(plan, said))
+    items = sorted([*_lacking(plan, named), *named], key=lambda one: one.seq)
     gaps = list(history.gaps)
     if said.head > history.reach:
         gaps.append(Gap(history.reach + 1, said.head, history.until))
@@ -56,7 +57,9 @@ def kinds_to_hold(loss: AccountLoss, said: Said) -> list[Kind]:
     return [one.kind for one in loss.kinds if not one.proven and one.kind is not Kind.SYSTEM]
 
 
-def _lacking(plan: AccountPlan) -> Iterator[LostItem]:
+def _lacking(plan: AccountPlan, named: list[LostItem]) -> Iterator[LostItem]:
+    """Versions whose bytes are nowhere; one of which a row names a later version is none of the items as they are."""
+    later = {(one.kind, one.collection, one.name) for one in named}
     for one in plan.lacking:
         facts = one.facts
         yield LostItem(
@@ -67,7 +70,7 @@ def _lacking(plan: AccountPlan) -> Iterator[LostItem]:
             at=facts.at,
             size=facts.size or 0,
             fate=Fate.INCOMPLETE,
-            is_current=one.is_current,
+            is_current=one.is_current and (facts.kind, facts.collection, facts.name) not in later,
         )
 
 
