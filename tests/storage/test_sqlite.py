@@ -329,9 +329,9 @@ def test_a_file_that_cannot_be_opened_is_not_said_to_be_damaged(tmp_path: Path) 
 @pytest.mark.parametrize("change", [lambda octets: octets[:-1], lambda octets: octets + b"0" * 100])
 def test_a_file_that_ends_within_a_page_is_damaged(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     """SQLite would take the rest of the page for zeros."""
-    with closing(apsw.Connection(str(tmp_path / "one.db"), vfs="unix")) as connection:
-        connection.execute("CREATE TABLE one (a)").fetchall()
-    path = tmp_path / "one.db"
+    with closing(SqliteStore(tmp_path)) as store:
+        store.create(ANNA, [])
+    [path] = tmp_path.glob(f"accounts/??/{ANNA}.db")
     prove_readable(path)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(Damaged, match="whole page"):
