@@ -1,33 +1,31 @@
 """Whether a damaged pack that nothing else knows of may go: when nothing that it still proves lies in it alone.
 
 One that came after the last manifest is in no list, and without its index nobody can tell what it had. It holds up
-nothing when every account of the store is whole in other packs, up to its last record, and every record and all bytes
-that any fragment of it proves are the store's.
+nothing when every account of the store can be read whole from other packs, up to its last record, and every record that
+any fragment of it proves is the store's. Whoever asks counts on it no more: it must not be one of the others.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from keepwell.model.errors import Damaged, NotThere, StorageFault, Unavailable
-from keepwell.model.names import AccountId
-from keepwell.model.record import Record, digest_of
+from keepwell.model.errors import KeepwellError
+from keepwell.model.record import Record
 from keepwell.storage.contract import Head, Store
-from keepwell.vault.salvage.pieces import Piece, pieces_of, unpacked_frames
+from keepwell.vault.prove import prove_account
+from keepwell.vault.salvage.pieces import pieces_of, unpacked_frames
 from keepwell.vault.vault import Vault
 
 
 def is_spent(vault: Vault, name: str, store: Store) -> bool:
-    """Whether this pack of a plain vault may go. Raises StorageFault of the vault's medium."""
-    if vault.seal.sealed or not _is_in_packs(vault, store):
-        return False
-    try:
-        stored = vault.medium.read(name)
-    except NotThere:
-        return False
-    pieces = [piece for lines in unpacked_frames(stored, []) for piece in pieces_of(lines)]
-    accounts = store.accounts()
-    return all(_is_in(store, accounts, piece) for piece in pieces)
+    """Whether this pack of a plain vault may go; False when that cannot be told."""
+    with suppress(KeepwellError):
+        if not vault.seal.sealed and _is_in_packs(vault, store):
+            for account, head in store.read_heads():
+                prove_account([vault], account, [head] if isinstance(head, Head) else [])
+            pieces = [piece for lines in unpacked_frames(vault.medium.read(name), []) for piece in pieces_of(lines)]
+            return all(piece.record is not None and _is_in(store, piece.record) for piece in pieces)
+    return False
 
 
 def _is_in_packs(vault: Vault, store: Store) -> bool:
@@ -43,22 +41,8 @@ def _is_in_packs(vault: Vault, store: Store) -> bool:
     )
 
 
-def _is_in(store: Store, accounts: list[AccountId], piece: Piece) -> bool:
-    record, body = piece.record, piece.body
-    if record is not None:
-        return record.facts.account in accounts and _has_record(store, record)
-    return body is None or any(_has_body(store, account, body) for account in accounts)
-
-
-def _has_record(store: Store, record: Record) -> bool:
-    facts = record.facts
-    with suppress(Damaged, Unavailable, StorageFault), store.account(facts.account).reading() as snapshot:
-        found = next(snapshot.records(facts.seq - 1), None)
-        return found is not None and found.hash == record.hash
-    return False
-
-
-def _has_body(store: Store, account: AccountId, body: bytes) -> bool:
-    with suppress(Damaged, Unavailable, StorageFault), store.account(account).reading() as snapshot:
-        return snapshot.content(digest_of(body)) is not None
-    return False
+def _is_in(store: Store, record: Record) -> bool:
+    """Whether it is the store's. Raises KeepwellError when that cannot be read."""
+    with store.account(record.facts.account).reading() as snapshot:
+        found = next(snapshot.records(record.facts.seq - 1), None)
+    return found is not None and found.hash == record.hash
