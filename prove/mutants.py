@@ -229,7 +229,7 @@ MUTANTS: Final = (
         "objects-not-hashed",
         "verifying a vault does not compare an object with the hash in its name",
         "flipped-vault",
-        (Edit("keepwell.vault.verify_content", "if _hash_of(vault, info) != hashed:", "if False:"),),
+        (Edit("keepwell.vault.verify_content", "if _hash_of(vault, info) == hashed:", "if True:"),),
         units=1,
     ),
     Mutant(
