@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +55,19 @@ class Doubt:
 
     before: tuple[Change, ...]
     after: tuple[Change, ...]
+    is_divisible: bool = False
+    """Whether what it puts may be there without what it removes: GUARANTEES.md says when."""
+
+    def sides(self) -> Iterator[tuple[Change, ...]]:
+        """What may be there."""
+        yield self.before
+        yield self.after
+        if self.is_divisible:
+            removed = {one.place for one in self.after if one.digest is None}
+            yield (
+                *(one for one in self.after if one.digest is not None),
+                *(one for one in self.before if one.place in removed),
+            )
 
 
 @dataclass(slots=True)
@@ -65,6 +78,10 @@ class Expectation:
     doubts: list[Doubt] = field(default_factory=list)
     known: set[Digest] = field(default_factory=set)
     """Everything that was ever sent: what is found besides is invented."""
+
+    def divide(self) -> None:
+        """The store is lost: of what was under way when the power was cut a vault may have the first records alone."""
+        self.doubts = [replace(doubt, is_divisible=True) for doubt in self.doubts]
 
     def take(self, claim: Claim, verdict: Verdict) -> None:
         """Learn how a request ended."""
@@ -210,7 +227,7 @@ def compare(expectation: Expectation, found: dict[str, Digest]) -> Findings:
 
 
 def _agrees(doubt: Doubt, found: dict[str, Digest]) -> bool:
-    return any(all(found.get(change.place) == change.digest for change in side) for side in (doubt.before, doubt.after))
+    return any(all(found.get(change.place) == change.digest for change in side) for side in doubt.sides())
 
 
 def _shown(digests: Iterable[Digest | None]) -> str:

@@ -77,7 +77,7 @@ class Checker:
         return findings + Findings(inconsistent=tuple(wrong))
 
     def _is_whole_now(self) -> None:
-        self.world.store_is_whole, self.world.server.disk.is_damaged = True, False
+        self.world.store_is_whole, self.world.may_be_torn, self.world.server.disk.is_damaged = True, False, False
         for site in self.world.sites:
             site.is_whole, site.is_damaged, site.is_manifest_damaged = True, False, False
 

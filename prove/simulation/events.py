@@ -123,6 +123,7 @@ def kill(world: World) -> None:
 def cut_power(world: World) -> None:
     """The power is cut: of what a vault had not synced some, all or nothing is there."""
     world.end_all()
+    world.may_be_torn = True
     for site in world.sites:
         site.medium.cut(lambda most: most - world.choices.below(most + 1))
 
@@ -141,6 +142,8 @@ def _begin_restore(world: World) -> None:
 
 def lose_store(world: World) -> None:
     """The data folder is lost, but for the vaults' settings."""
+    if world.may_be_torn:
+        world.answered.expectation.divide()
     world.replace_disk(None)
 
 

@@ -88,6 +88,8 @@ class World:
         self.restores: list[Restore] = []
         """Restores under way."""
         self.store_is_whole = True
+        self.may_be_torn = False
+        """Whether the power was cut, so that a tail may have a part of what was under way."""
 
     def workers(self) -> list[Worker]:
         """Every process that serves, or thinks so."""

@@ -44,6 +44,14 @@ def test_a_move_of_unknown_fate_is_whole_or_absent(found: dict[str, str]) -> Non
     assert not compare(expectation, found)
 
 
+def test_a_move_that_may_be_there_in_part_is_never_gone_from_both_places() -> None:
+    """Records that a power cut left may be all that is left: what is put comes before what is removed."""
+    expectation = expecting((OK, [("a", "1")]), (UNKNOWN, [("a", None), ("b", "1")]))
+    expectation.divide()
+    assert not compare(expectation, {"a": "1", "b": "1"})
+    assert compare(expectation, {}).torn
+
+
 @pytest.mark.parametrize("found", [{"a": "1"}, {"a": "2"}, {"a": "3"}])
 def test_what_is_unknown_may_be_any_of_what_was_sent(found: dict[str, str]) -> None:
     """The last that is known, and whatever was sent since."""

@@ -53,6 +53,7 @@ class MediumContract:
         medium.create("packs/one.jsonl.zst", octets)
         assert medium.read("packs/one.jsonl.zst") == octets
         assert medium.exists("packs/one.jsonl.zst")
+        assert medium.keeps("packs/one.jsonl.zst")
         assert list(medium.list()) == [ObjectInfo("packs/one.jsonl.zst", len(octets))]
 
     def test_a_taken_name_is_refused(self, medium: Medium) -> None:
@@ -95,6 +96,7 @@ class MediumContract:
         medium.create("packs/one.jsonl", b"octets")
         for name in ("two", "packs", "packs/one", "packs/one.jsonl/two"):
             assert not medium.exists(name)
+            assert not medium.keeps(name)
             with pytest.raises(NotThere):
                 medium.read(name)
             for length in (0, 5):
@@ -188,6 +190,7 @@ class MediumContract:
             lambda: medium.read(name),
             lambda: medium.read_range(name, 0, 1),
             lambda: medium.exists(name),
+            lambda: medium.keeps(name),
             lambda: medium.remove(name),
             lambda: medium.open_log(name),
         ):

@@ -81,6 +81,7 @@ def test_nothing_is_written_through_the_view() -> None:
         lambda: altered.remove("packs/a"),
         lambda: altered.open_log("t"),
         lambda: altered.settle("tails/"),
+        lambda: altered.keeps("packs/a"),
     ):
         with pytest.raises(BadRequest, match="only read"):
             write()

@@ -141,6 +141,10 @@ def test_whoever_finds_a_name_taken_makes_sure_of_it(tmp_path: Path, monkeypatch
     with watched(system, monkeypatch), pytest.raises(AlreadyThere):
         medium.create("packs/one", OCTETS)
     assert (tmp_path / "vault-1/packs").stat().st_ino in system.synced
+    system = System()
+    with watched(system, monkeypatch):
+        assert medium.keeps("packs/one")
+    assert (tmp_path / "vault-1/packs").stat().st_ino in system.synced
 
 
 def test_a_removed_name_stays_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

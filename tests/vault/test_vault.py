@@ -207,6 +207,23 @@ def append(vault: Vault, word: str, octets: bytes) -> Log:
     return log
 
 
+def test_large_bytes_that_another_is_about_to_put_are_durable_on_return(vault: Vault, medium: MemoryMedium) -> None:
+    """Its name can be seen before it is synced; a line of a tail may rely on it."""
+    name, body = "", b"photo" * 20_000
+
+    def meanwhile(operation: str, _name: str) -> None:
+        nonlocal name
+        if operation == "create" and not name:
+            name = "under way"
+            name = vault.put_blob(body)
+            medium.cut(lambda _most: 0)
+            assert medium.objects()[name] == body
+
+    medium.syncing = meanwhile
+    vault.put_blob(body)
+    assert name.startswith("blobs/")
+
+
 def test_a_fault_of_one_object_is_its_own_while_the_vault_is_there(vault: Vault) -> None:
     """A folder whose disk is not mounted any more is empty: then the fault is the medium's."""
     fault = StorageFault("the disk does not answer")

@@ -87,6 +87,10 @@ class AlteredMedium:
         """Refuse. Raises BadRequest."""
         raise self._only_read(f"opening the log {name}")
 
+    def keeps(self, name: str) -> bool:
+        """Refuse. Raises BadRequest."""
+        raise self._only_read(f"syncing the name of {name}")
+
     def settle(self, logs: str) -> None:
         """Refuse. Raises BadRequest."""
         raise self._only_read(f"settling {logs}")

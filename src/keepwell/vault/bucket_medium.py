@@ -118,6 +118,10 @@ class BucketMedium:
             return False
         return True
 
+    def keeps(self, name: str) -> bool:
+        """Whether an object is there: what a bucket shows, it keeps. Raises StorageFault."""
+        return self.exists(name)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose name begins with `prefix`, in order. Raises StorageFault."""
         # The library's prefixes are whole parts of names: `packs/ab` would find nothing below `packs/`.

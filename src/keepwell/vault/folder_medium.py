@@ -81,6 +81,17 @@ class FolderMedium:
         except NotThere:
             return False
 
+    def keeps(self, name: str) -> bool:
+        """Whether an object is there; if it is, its name survives a power cut on return. Raises StorageFault."""
+        path = self._path(name)
+        if not self.exists(name):
+            return False
+        with self._doing("syncing the name of", name):
+            self._require_usable()
+            make_folder(path.parent)
+            sync_folder(path.parent)
+        return True
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose name begins with `prefix`, in order. Raises StorageFault."""
         start = prefix.rpartition("/")[0]

@@ -60,6 +60,13 @@ class Medium(Protocol):
         """Whether an object is there. Raises StorageFault."""
         ...
 
+    def keeps(self, name: str) -> bool:
+        """Whether an object is there; if it is, its name survives a power cut on return. Raises StorageFault.
+
+        `exists` finds also what another thread or process is about to make durable.
+        """
+        ...
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose name begins with `prefix`, in order; temporary files are none. Raises StorageFault."""
         ...

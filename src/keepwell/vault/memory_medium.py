@@ -88,6 +88,14 @@ class MemoryMedium:
         self.before("exists", name)
         return name in self._objects
 
+    def keeps(self, name: str) -> bool:
+        """Whether an object is there; if it is, its name stays."""
+        if not self.exists(name):
+            return False
+        if self._appends:
+            self._sync_names("keeps", name)
+        return True
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose name begins with `prefix`, in order."""
         self.before("list", prefix)

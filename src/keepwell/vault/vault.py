@@ -224,10 +224,10 @@ class Vault:
             raise Fenced(self.name, self._holder())
 
     def put_blob(self, body: bytes) -> str:
-        """Keep large bytes, durably; the object's name. May be called again."""
+        """Keep large bytes, durably; the object's name. May be called again, and by several at once."""
         if not self.seal.sealed:
             name = blob_name(digest_of(body))
-            if not self.medium.exists(name):
+            if not self.medium.keeps(name):  # another may be about to put the same
                 create_or_same(self.medium, name, body)
             return name
         stored = self.seal.seal(body)
