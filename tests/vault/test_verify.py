@@ -15,7 +15,7 @@ from keepwell.model.weight import Weight
 from keepwell.vault import ship as shipping
 from keepwell.vault import verify_content as contents
 from keepwell.vault.catalogue import NOTHING
-from keepwell.vault.documents import EpochDocument, render_document
+from keepwell.vault.documents import EpochDocument, render_document, render_epoch_document
 from keepwell.vault.findings import Found
 from keepwell.vault.keys import Recipients
 from keepwell.vault.layout import README, VAULT_DOCUMENT, epoch_name
@@ -371,7 +371,7 @@ def test_a_document_of_another_vault_is_found_by_existence(whole: Filled) -> Non
 
 def test_a_document_of_another_epoch_is_found_by_existence(whole: Filled) -> None:
     """Its number is in its name and in it."""
-    memory(whole).replace(epoch_name(1), render_document(EpochDocument(epoch=7, server="other", at="")))
+    memory(whole).replace(epoch_name(1), render_epoch_document(EpochDocument(epoch=7, server="other", at="")))
     assert damaged(verify(whole.vault, Grade.EXISTENCE)) == {epoch_name(1)}
 
 

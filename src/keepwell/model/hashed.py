@@ -1,4 +1,4 @@
-"""Small documents of a data folder, as JSON that people can read, each with the SHA-256 of its own text at its end.
+"""Small documents of a data folder or vault: JSON that people can read, each with the SHA-256 of its text at its end.
 
 A flipped bit in them must not be believed: one in the name of a field would quietly give the field its default.
 """

@@ -8,6 +8,7 @@ import msgspec
 from backports import zstd
 
 from keepwell.model.errors import CannotStart, Damaged
+from keepwell.model.hashed import parse_hashed, render_hashed
 from keepwell.model.names import AccountId, Kind, Lineage, is_account_id
 from keepwell.model.unreadable import UNREADABLE
 from keepwell.vault.keys import Recipients
@@ -62,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of each tail of an ended epoch how many bytes count; None in a manifest of the first Keepwells, where all do."""
 
 
-def render_document(document: VaultDocument | EpochDocument) -> bytes:
+def render_document(document: VaultDocument) -> bytes:
     """As it is stored: JSON that people can read."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
@@ -81,12 +82,21 @@ def parse_vault_document(stored: bytes, where: str) -> VaultDocument:
         raise Damaged(f"the vault.json of {where} cannot be read: {error}") from error
 
 
+def render_epoch_document(document: EpochDocument) -> bytes:
+    """As it is stored, with the hash of its text: no manifest has that until the epoch's first one."""
+    return render_hashed(document)
+
+
 def parse_epoch_document(stored: bytes) -> EpochDocument:
     """Read who holds an epoch. Raises Damaged."""
     try:
-        return msgspec.json.decode(stored, type=EpochDocument)
+        document = parse_hashed(stored, EpochDocument)
     except UNREADABLE as error:
         raise Damaged(f"an epoch's document cannot be read: {error}") from error
+    without_hash = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    if stored not in {render_epoch_document(document), without_hash}:  # the first Keepwells wrote none
+        raise Damaged("an epoch's document is not as it was written")
+    return document
 
 
 def render_manifest(manifest: Manifest) -> bytes:

@@ -40,7 +40,7 @@ from keepwell.vault.documents import (
     VaultDocument,
     parse_epoch_document,
     parse_vault_document,
-    render_document,
+    render_epoch_document,
     render_manifest,
 )
 from keepwell.vault.layout import (
@@ -191,7 +191,7 @@ class Vault:
             document = EpochDocument(
                 epoch=number, server=server.server, at=server.at, host=server.host, data=server.data
             )
-            if not claim(self.medium, epoch_name(number), render_document(document)):
+            if not claim(self.medium, epoch_name(number), render_epoch_document(document)):
                 continue
             self.epoch = number
             self.look()
