@@ -115,6 +115,21 @@ def test_a_pack_that_another_process_removed_is_forgotten_when_others_have_all_o
     assert lost in {one.object for one in verify(vault, Grade.EXISTENCE).findings}
 
 
+def test_a_pack_that_another_process_removed_is_forgotten_when_several_have_all_of_it(vault: Vault) -> None:
+    """It was damaged, and made good from what lay in others already: no manifest may name it again."""
+    journal = journal_of(9)
+    damaged = fill(vault, journal, 1, 6)
+    other = reopened(vault)
+    other.resume(1, SERVER.server)
+    others = {fill(other, journal, 1, 3), fill(other, journal, 4, 9)}
+    other.remove_pack(damaged)
+    vault.refresh()
+    assert {pack.name for pack in vault.packs()} == others
+    vault.medium.remove(fill(vault, Journal(BERT)))
+    vault.refresh()
+    assert len(vault.packs()) == 3
+
+
 def test_a_pack_that_goes_while_one_looks_is_told_and_not_counted(vault: Vault, medium: MemoryMedium) -> None:
     """It was listed, and merged away before its index was read; who looks again does not find it."""
     small = fill(vault, journal_of(4))

@@ -6,7 +6,7 @@ records from the first; what lies behind a gap is known, and does not count. Not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from keepwell.model.names import AccountId, Kind, Lineage
@@ -107,13 +107,10 @@ class Catalogue:
         return list(self._held[account].frames) if account in self._held else []
 
     def is_superseded(self, name: str, by: Iterable[str]) -> bool:
-        """Whether each frame of a pack lies within a frame of one of the others."""
+        """Whether the others have all of a pack: each of its frames lies within one of theirs, or in their coverage."""
         others = set(by) - {name}
         return all(
-            any(
-                ref.pack in others and ref.frame.first <= frame.first and ref.frame.last >= frame.last
-                for ref in self.frames(frame.account)
-            )
+            _have([ref for ref in self.frames(frame.account) if ref.pack in others], frame)
             for frame in self.packs[name].index.frames
         )
 
@@ -139,6 +136,13 @@ class Catalogue:
 def chain(refs: Iterable[FrameRef]) -> list[FrameRef]:
     """The fewest of these frames of one account, of one or several vaults, that hold its unbroken run, in order."""
     return list(_chain(sorted(refs, key=_place)))
+
+
+def _have(refs: Sequence[FrameRef], frame: Frame) -> bool:
+    if any(ref.frame.first <= frame.first and ref.frame.last >= frame.last for ref in refs):
+        return True
+    covering = chain(refs)
+    return bool(covering) and covering[-1].frame.last >= frame.last
 
 
 def _place(ref: FrameRef) -> tuple[int, int]:
