@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import apsw
 import pytest
 
-from keepwell.model.errors import Damaged, StorageFault
+from keepwell.model.errors import Damaged, Fenced, StorageFault
 from keepwell.model.names import SYSTEM_ACCOUNT, Kind
 from keepwell.model.record import digest_of
 from keepwell.services import catch_up as module
@@ -177,6 +177,20 @@ def test_vaults_complete_each_other(is_older: bool) -> None:
     assert done.held == {}
     with store.account(ANNA).reading() as snapshot:
         assert (snapshot.head().sequence, snapshot.held()) == (3, {})
+
+
+def test_nothing_is_brought_anywhere_from_a_vault_that_was_lost_meanwhile() -> None:
+    """What it has may be of a server that had lost it before: of two servers each may hold one of two vaults."""
+    near, far = established(), established()
+    desk = Desk([near], store=MemoryStore()).open()
+    desk.write(put("one"))
+    desk.close()
+    store, vaults = MemoryStore(), [taken_over(far), taken_over(near)]
+    taken_over(near)
+    with pytest.raises(Fenced):
+        catch_up(store, vaults, is_complete=True)
+    assert store.accounts() == []
+    assert names_in(far) == []
 
 
 def test_a_lost_account_is_restored(tmp_path: Path, medium: MemoryMedium) -> None:
@@ -409,6 +423,6 @@ def test_an_account_whose_beginning_is_nowhere_stops_no_start() -> None:
     beginning = next(ref.pack for ref in vault.frames(ANNA) if ref.frame.first == 1)
     medium.remove(beginning)
     store = MemoryStore()
-    done = catch_up(store, [looked_at(medium)], is_complete=True)
+    done = catch_up(store, [taken_over(medium)], is_complete=True)
     assert done.restored == {BERT: 2}
     assert "tell of 2 records and give only 0" in done.held[ANNA]

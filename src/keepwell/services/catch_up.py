@@ -126,7 +126,7 @@ def _system_first(account: AccountId) -> tuple[bool, str]:
 
 
 def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool, may_ship: MayShip = at_once) -> CaughtUp:
-    """Bring store and vaults together, as far as they can be read.
+    """Bring store and vaults, which are open for writing, together, as far as they can be read.
 
     `is_complete`: one of the vaults has everything that was ever acknowledged. Raises StorageFault, also when an
     account cannot be read and that is not for damage, and Fenced.
@@ -140,6 +140,8 @@ def catch_up(store: Store, vaults: Sequence[Vault], *, is_complete: bool, may_sh
             raise StorageFault(
                 f"{account} cannot be read now: {head}", hint="Nothing was changed. Is its disk full, or gone?"
             ) from head
+    for vault in vaults:  # what lies in one that was lost meanwhile may be its loser's, and would be brought elsewhere
+        vault.require_epoch()
     steps = plan_catch_up(done.heads, [vault.heads() for vault in vaults], is_complete=is_complete)
     to_ship: list[AccountId] = []
     for step in steps:

@@ -181,12 +181,16 @@ class VaultLink:
             return len(self._behind | self._under_way)
 
     def has_confirmed(self, account: AccountId, sequence: int) -> bool:
-        """Whether the vault has this record, as far as this process knows; of one that never was there nobody knows.
+        """Whether the vault has this record, as far as this process knows.
 
-        Another process may have confirmed it: now and then it is looked whether that one has shipped it by now.
+        Another process may have confirmed it: now and then it is looked whether that one has shipped it by now. Of a
+        vault that was never there nobody knows more than that it lacks what was written here since.
         """
-        if self._vault is None or sequence <= self._confirmed.get(account, 0):
+        if sequence <= self._confirmed.get(account, 0):
             return True
+        if self._vault is None:
+            with self._behind_lock:
+                return account not in self._behind
         if sequence > self._vault.head(account).sequence:
             with suppress(StorageFault):
                 self._see_what_others_shipped()
