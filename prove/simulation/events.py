@@ -184,7 +184,7 @@ def _packed(world: World, account: AccountId) -> int:
 
 
 def _unconfirmed(world: World, site: Site) -> set[str]:
-    """The packs of a vault, and their blobs, that have records of which no client knows that they are there."""
+    """The packs of a vault, and blobs, that have records, or their bytes, of which no client knows that they are there."""
     vault = site.opened(world.clock)
     vault.look()
     known = world.answered.confirmed
@@ -193,6 +193,9 @@ def _unconfirmed(world: World, site: Site) -> set[str]:
         frames = pack.index.frames
         if any(frame.last > known.get(frame.account, 0) for frame in frames):
             names |= {pack.name, *(blob for frame in frames for blob in frame.blobs)}
+    for account in vault.accounts():
+        lines = [line for line in vault.tail_lines(account) if line.record.facts.seq > known.get(account, 0)]
+        names |= {line.blob for line in lines if line.blob is not None}
     return names
 
 
