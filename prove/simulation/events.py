@@ -184,7 +184,7 @@ def _packed(world: World, account: AccountId) -> int:
 
 
 def _unconfirmed(world: World, site: Site) -> set[str]:
-    """The packs of a vault, and blobs, that have records, or their bytes, of which no client knows that they are there."""
+    """The packs of a vault, and blobs, with records or bytes of which no client knows that they are there."""
     vault = site.opened(world.clock)
     vault.look()
     known = world.answered.confirmed
