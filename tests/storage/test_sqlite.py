@@ -338,6 +338,16 @@ def test_a_file_that_ends_within_a_page_is_damaged(tmp_path: Path, change: Calla
         prove_readable(path)
 
 
+def test_where_nobody_can_look_whether_an_account_was_moved_it_is_not_given_out(tmp_path: Path) -> None:
+    """With too many open files, say: here a folder lies in the place of the word that tells."""
+    with closing(SqliteStore(tmp_path)) as store:
+        done(store.create(ANNA, [make()]))
+        (tmp_path / "moves").unlink(missing_ok=True)
+        (tmp_path / "moves").mkdir()
+        with pytest.raises(StorageFault, match="was moved"):
+            store.account(ANNA)
+
+
 def test_only_this_store_has_rows_to_compare(store: SqliteStore) -> None:
     """Another engine is read by its contract alone."""
     memory = MemoryStore()

@@ -10,6 +10,7 @@ import pytest
 from keepwell.model.errors import NotThere
 from keepwell.model.names import SYSTEM_ACCOUNT, Kind
 from keepwell.model.record import Op
+from keepwell.model.weight import Weight
 from keepwell.services.restoring.place import LOSS_REPORT
 from keepwell.services.restoring.restore import RestoreOrder
 from keepwell.storage.sqlite import SqliteStore
@@ -18,6 +19,7 @@ from keepwell.vault.layout import VAULT_DOCUMENT, blob_name
 from keepwell.vault.lines import render_line
 from keepwell.vault.loss import Fate, Gap, LossReport
 from keepwell.vault.vault import Vault
+from keepwell.vault.verify import Grade, verify
 from tests.vault.journals import ANNA, BERT, Journal
 from tests.vault.restores import (
     card,
@@ -309,6 +311,20 @@ def test_packs_and_manifests_of_another_vault_bring_nobody(tmp_path: Path) -> No
     outcome = restored(RestoreOrder(tmp_path / "into"), tmp_path / "near")
     assert (outcome.accounts, outcome.loss) == (2, None)
     assert {"of another vault" in fault.message for fault in outcome.faults} == {True}
+
+
+def test_packs_of_another_vault_are_noted_and_are_no_damage(tmp_path: Path) -> None:
+    """Whole under their own names, or under names that are not theirs: nothing of this vault depends on them."""
+    near = server_vault(tmp_path / "near", journal_of(ANNA, 3))
+    far = server_vault(tmp_path / "far", journal_of(BERT, 3))
+    strange = next(far.medium.list("packs/")).name
+    misnamed = f"packs/{'0' * 64}.jsonl.zst"
+    for name in (strange, misnamed):
+        near.medium.create(name, far.medium.read(strange))
+    found = verify(near, Grade.CONTENT)
+    noted = {one.object for one in found.findings if "of another vault" in one.message}
+    assert noted == {strange, misnamed}
+    assert {one.weight for one in found.findings if one.object in noted} == {Weight.NOTE}
 
 
 @pytest.mark.parametrize("stored", [None, b"{", "another's"], ids=["missing", "damaged", "another's"])

@@ -183,6 +183,17 @@ def test_a_manifest_that_is_damaged_and_can_be_read_tells_nothing(tmp_path: Path
         assert [fault.name for fault in found.faults] == [name]
 
 
+def test_a_manifest_that_is_none_is_told(tmp_path: Path) -> None:
+    """Its bytes are those that its name says, and make no sense all the same."""
+    vault, _journal = small_vault()
+    name = manifest_name(99, b"nonsense")
+    vault.medium.create(name, b"nonsense")
+    shelf, found = gathered(vault, tmp_path)
+    with closing(shelf):
+        assert shelf.accounts() == [ANNA]
+        assert [fault.name for fault in found.faults] == [name]
+
+
 def test_of_several_manifests_the_newest_says_what_is_missing(tmp_path: Path) -> None:
     """Whatever the order is in which they are found: an older copy of the vault may lie beside."""
     old = Manifest(
