@@ -30,7 +30,7 @@ from keepwell.vault.verify_content import verify_content, verify_object
 from keepwell.vault.verify_records import verify_records
 from tests.vault.filled import PHOTO, Filled, filled
 from tests.vault.journals import ANNA, BERT, Journal
-from tests.vault.vaults import damage, fill, new_vault
+from tests.vault.vaults import SERVER, damage, fill, new_vault, reopened
 
 
 @pytest.fixture
@@ -441,3 +441,22 @@ def test_a_pack_that_comes_while_the_vault_is_listed_is_not_missing(whole: Fille
 
     vault.medium.list = list_and_put  # type: ignore[method-assign]
     assert damaged(verify(vault, Grade.EXISTENCE)) == set()
+
+
+def test_a_pack_that_another_process_puts_while_one_looks_is_no_finding() -> None:
+    """It is listed, and was not there when the catalogue was brought up to date."""
+    medium = MemoryMedium()
+    vault = new_vault(medium)
+    fill(vault, Journal(ANNA))
+    other, put = reopened(vault), list[str]()
+    other.resume(vault.epoch, SERVER.server)
+
+    def meanwhile(operation: str, name: str) -> None:
+        if (operation, name) == ("list", "") and not put:
+            put.append("")
+            put[0] = fill(other, Journal(BERT))
+
+    medium.before = meanwhile
+    found = verify(vault, Grade.EXISTENCE)
+    assert put[0] in medium.objects()
+    assert put[0] not in {one.object for one in found.findings}
