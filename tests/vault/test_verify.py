@@ -446,7 +446,7 @@ def test_a_pack_that_comes_while_the_vault_is_listed_is_not_missing(whole: Fille
 def test_a_pack_that_another_process_puts_while_one_looks_is_no_finding() -> None:
     """It is listed, and was not there when the catalogue was brought up to date."""
     medium = MemoryMedium()
-    vault = new_vault(medium)
+    vault = new_vault(medium=medium)
     fill(vault, Journal(ANNA))
     other, put = reopened(vault), list[str]()
     other.resume(vault.epoch, SERVER.server)
