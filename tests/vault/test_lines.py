@@ -109,6 +109,18 @@ def test_what_stands_behind_a_damaged_line_of_a_tail_is_read() -> None:
     assert (found.damaged, found.ends_broken) == (1, False)
 
 
+def test_a_line_of_a_tail_that_names_its_bytes_wrongly_is_damaged() -> None:
+    """The record proves itself, and would be read as one that brings none; of the last line nothing counts."""
+    journal = Journal()
+    journal.put("bob", b"his card")
+    journal.put("eve", b"her card")
+    octets, every = lines_of(journal), [one.record for one in journal.carried]
+    found = parse_tail(octets.replace(b'"body":"her', b'"bodx":"her'))
+    assert (records(found), found.damaged, found.ends_broken) == (every[:3], 0, True)
+    found = parse_tail(octets.replace(b'"body":"his', b'"bodx":"his'))
+    assert (records(found), found.lines[2].body, found.damaged) == (every, None, 1)
+
+
 def test_a_line_of_a_tail_whose_bytes_are_damaged_still_gives_its_record() -> None:
     """So the chain goes on, and what is missing is known by name; of the last line nothing counts."""
     journal = Journal()

@@ -145,7 +145,7 @@ def parse_tail(octets: bytes) -> TailLines:
 def _parse_whole(text: bytes) -> list[Line]:
     if not text.endswith(b"\n"):
         raise Damaged("a line of a tail has no end")
-    return parse_lines(text)
+    return [parse_exact_line(text)]
 
 
 def record_in(text: bytes) -> Record | None:
