@@ -199,14 +199,17 @@ def records_in(server: Server) -> int:
 
 
 def children_of(parent: int, word: str) -> list[int]:
-    """The processes below this one whose command line has the word, the youngest first."""
+    """The processes below this one whose command line has the word as one of its own, the youngest first.
+
+    An S3 server for other tests may be below this process too, and says `server`.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
         if int(fields[1]) == parent and word in command:
