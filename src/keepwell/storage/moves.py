@@ -45,11 +45,13 @@ class Moves:
             return os.pread(descriptor, _OCTETS, 0).ljust(_OCTETS, b"\0")
 
     def prepare(self) -> None:
-        """See to it that it can be changed. Raises OSError where there is no room."""
-        self._mapped()
+        """See to it that it can be changed. Raises OSError where there is no room, or no disk any more."""
+        with self._opened() as descriptor:
+            os.posix_fallocate(descriptor, 0, _OCTETS)
 
     def note(self) -> None:
         """Change it; after an account's file has lost its name. Raises OSError."""
+        self.prepare()
         self._mapped()[:_OCTETS] = self._entropy.octets(_OCTETS)
 
     def close(self) -> None:
