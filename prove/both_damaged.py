@@ -37,7 +37,7 @@ from prove.flipped_store import own_witness
 from prove.flipped_vault import quick_folder
 from prove.left_of_copies import Certain, certain_of, contents_of, rows_of
 from prove.left_of_vault import ItemKey, index_of, items_at, last_puts
-from prove.small_world import SeedClock, SeedEntropy, SmallWorld, Tree, make_world, write_tree
+from prove.small_world import SeedClock, SeedEntropy, SmallWorld, Tree, flipped, make_world, write_tree
 
 ROUNDS: Final = 30
 ROUNDS_SHORT: Final = 12
@@ -94,10 +94,9 @@ def _damaged(world: SmallWorld, random: Random) -> Copies:
 
 
 def _flipped(octets: bytes, random: Random) -> bytes:
-    changed = bytearray(octets)
     for _ in range(random.randint(1, 5) if octets else 0):
-        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
-    return bytes(changed)
+        octets = flipped(octets, random.randrange(len(octets)), random.randrange(8))
+    return octets
 
 
 def _zeroed(octets: bytes, random: Random) -> bytes:

@@ -208,7 +208,8 @@ def _damage_vault(world: World) -> None:
     """An object of a vault is gone, or has one bit flipped."""
     site = one_of(world.choices, world.sites)
     # What is not confirmed yet may have no other copy than this: were the store lost next, the account would be held.
-    names = [name for name in site.may_be_damaged() if name not in _unconfirmed(world, site)]
+    unconfirmed = _unconfirmed(world, site)
+    names = [name for name in site.may_be_damaged() if name not in unconfirmed]
     if names:
         name = one_of(world.choices, names)
         site.damage(name, world.choices.below(1 << 16))

@@ -109,12 +109,17 @@ def test_what_stands_behind_a_damaged_line_of_a_tail_is_read() -> None:
     assert (found.damaged, found.ends_broken) == (1, False)
 
 
-def test_a_line_of_a_tail_that_names_its_bytes_wrongly_is_damaged() -> None:
-    """The record proves itself, and would be read as one that brings none; of the last line nothing counts."""
+def bob_and_eve() -> tuple[bytes, list[Record]]:
+    """The lines of a journal with two cards, and its records."""
     journal = Journal()
     journal.put("bob", b"his card")
     journal.put("eve", b"her card")
-    octets, every = lines_of(journal), [one.record for one in journal.carried]
+    return lines_of(journal), [one.record for one in journal.carried]
+
+
+def test_a_line_of_a_tail_that_names_its_bytes_wrongly_is_damaged() -> None:
+    """The record proves itself, and would be read as one that brings none; of the last line nothing counts."""
+    octets, every = bob_and_eve()
     found = parse_tail(octets.replace(b'"body":"her', b'"bodx":"her'))
     assert (records(found), found.damaged, found.ends_broken) == (every[:3], 0, True)
     found = parse_tail(octets.replace(b'"body":"his', b'"bodx":"his'))
@@ -123,10 +128,7 @@ def test_a_line_of_a_tail_that_names_its_bytes_wrongly_is_damaged() -> None:
 
 def test_a_line_of_a_tail_whose_bytes_are_damaged_still_gives_its_record() -> None:
     """So the chain goes on, and what is missing is known by name; of the last line nothing counts."""
-    journal = Journal()
-    journal.put("bob", b"his card")
-    journal.put("eve", b"her card")
-    octets, every = lines_of(journal), [one.record for one in journal.carried]
+    octets, every = bob_and_eve()
     found = parse_tail(octets.replace(b"his card", b"no cards"))
     assert (records(found), found.lines[2].body, found.lines[3].body) == (every, None, b"her card")
     assert records(parse_tail(octets.replace(b"her card", b"no cards"))) == every[:3]

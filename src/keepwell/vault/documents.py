@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of each tail of an ended epoch how many bytes count; None in a manifest of the first Keepwells, where all do."""
 
 
-def render_document(document: VaultDocument) -> bytes:
+def render_document(document: VaultDocument | EpochDocument) -> bytes:
     """As it is stored: JSON that people can read."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
@@ -93,8 +93,7 @@ def parse_epoch_document(stored: bytes) -> EpochDocument:
         document = parse_hashed(stored, EpochDocument)
     except UNREADABLE as error:
         raise Damaged(f"an epoch's document cannot be read: {error}") from error
-    without_hash = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
-    if stored not in {render_epoch_document(document), without_hash}:  # the first Keepwells wrote none
+    if stored not in {render_epoch_document(document), render_document(document)}:  # the first Keepwells wrote no hash
         raise Damaged("an epoch's document is not as it was written")
     return document
 

@@ -28,10 +28,7 @@ def newest_manifest(
     passed, strays = list[str](), set[str]()
     for name in sorted(names, reverse=True):
         try:
-            stored = medium.read(name)
-            if not proves_itself(name, stored):
-                raise Damaged(f"{name} in vault {vault} is not what was stored under that name")
-            manifest = parse_manifest(stored)
+            manifest = read_manifest(medium, name, vault)
             if manifest.vault != document.id:
                 raise Damaged(f"{name} in vault {vault} is of another vault, {manifest.vault[:40]}")
         except (Damaged, NotThere) as error:
@@ -43,6 +40,14 @@ def newest_manifest(
         if newest.epoch == epoch:
             break
     return newest, strays
+
+
+def read_manifest(medium: Medium, name: str, vault: str) -> Manifest:
+    """One that proves itself; `vault` is said in the error. Raises Damaged, NotThere, StorageFault."""
+    stored = medium.read(name)
+    if not proves_itself(name, stored):
+        raise Damaged(f"{name} in vault {vault} is not what was stored under that name")
+    return parse_manifest(stored)
 
 
 def is_stray(pack: Pack, manifest: Manifest | None) -> bool:
